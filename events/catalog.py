@@ -1,0 +1,123 @@
+"""The one table of events: who says what to whom over which Broker, and its export as JSON Schema and AsyncAPI.
+
+`python -m events.catalog` writes docs/reference/events/; CI runs it and compares.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from events.apis import ApiPublished, ApiRefused, ApiRetired
+from events.base import Event
+from events.charts import ChartRefused, ChartRegistered
+from events.instances import (
+    InstanceAdmitted,
+    InstanceDegraded,
+    InstanceReady,
+    InstanceRefused,
+    InstanceRequested,
+    InstancesChanged,
+    InstanceWithdrawn,
+)
+from events.offerings import OfferingApplied, OfferingWithdrawn
+from events.policies import PoliciesApplied, PoliciesRefused
+from events.releases import ReleaseDeployed, ReleaseFailed, ReleaseRemoved
+from events.ticks import ResyncTicked
+from events.workloads import WorkloadsChanged
+
+Domain = Literal["offerings", "instances"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    event: type[Event]
+    broker: Domain
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+
+
+CATALOG: tuple[Entry, ...] = (
+    Entry(OfferingApplied, "offerings", ("offerings_source", "resync"), ("register_chart",)),
+    Entry(OfferingWithdrawn, "offerings", ("offerings_source", "resync"), ("retire_offering",)),
+    Entry(ChartRegistered, "offerings", ("register_chart",), ("publish_api",)),
+    Entry(ChartRefused, "offerings", ("register_chart",), ()),
+    Entry(ApiPublished, "offerings", ("publish_api",), ()),
+    Entry(ApiRefused, "offerings", ("publish_api",), ()),
+    Entry(ApiRetired, "offerings", ("retire_offering",), ()),
+    Entry(ResyncTicked, "offerings", ("resync_ping",), ("resync",)),
+    Entry(InstanceRequested, "instances", ("instances_source", "resync"), ("admit_instance",)),
+    Entry(InstanceAdmitted, "instances", ("admit_instance",), ("apply_policies",)),
+    Entry(InstanceRefused, "instances", ("admit_instance",), ("report_health",)),
+    Entry(PoliciesApplied, "instances", ("apply_policies",), ("install_release",)),
+    Entry(PoliciesRefused, "instances", ("apply_policies",), ("report_health",)),
+    Entry(ReleaseDeployed, "instances", ("install_release",), ("report_health",)),
+    Entry(ReleaseFailed, "instances", ("install_release",), ("report_health",)),
+    Entry(WorkloadsChanged, "instances", ("instances_source", "resync"), ("report_health",)),
+    Entry(InstanceReady, "instances", ("report_health",), ()),
+    Entry(InstanceDegraded, "instances", ("report_health",), ()),
+    Entry(InstancesChanged, "instances", ("instances_source",), ("count_instances",)),
+    Entry(InstanceWithdrawn, "instances", ("instances_source", "resync"), ("remove_release",)),
+    Entry(ReleaseRemoved, "instances", ("remove_release",), ("retire_offering",)),
+)
+
+BY_TYPE: dict[str, Entry] = {entry.event.type: entry for entry in CATALOG}
+
+
+def asyncapi() -> dict[str, Any]:
+    """AsyncAPI 3.0: a channel for each Broker, a message for each event, an operation for each function and event."""
+    brokers = sorted({entry.broker for entry in CATALOG})
+    operations: dict[str, Any] = {}
+    for entry in CATALOG:
+        name = entry.event.__name__
+        sides = [("send", who) for who in entry.producers] + [("receive", who) for who in entry.consumers]
+        for action, who in sides:
+            operations[f"{who}.{action}.{name}"] = {
+                "action": action,
+                "channel": {"$ref": f"#/channels/{entry.broker}"},
+                "messages": [{"$ref": f"#/channels/{entry.broker}/messages/{name}"}],
+            }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Chandlery", "version": "v1", "description": "CloudEvents 1.0 between Knative functions."},
+        "defaultContentType": "application/json",
+        "channels": {
+            broker: {
+                "address": f"chandlery/{broker}",
+                "description": f"The Knative Broker `{broker}` in namespace chandlery.",
+                "messages": {
+                    entry.event.__name__: {"$ref": f"#/components/messages/{entry.event.__name__}"}
+                    for entry in CATALOG
+                    if entry.broker == broker
+                },
+            }
+            for broker in brokers
+        },
+        "operations": operations,
+        "components": {
+            "messages": {
+                entry.event.__name__: {
+                    "name": entry.event.type,
+                    "summary": (entry.event.__doc__ or "").strip(),
+                    "payload": {"$ref": f"./{entry.event.type}.json"},
+                }
+                for entry in CATALOG
+            }
+        },
+    }
+
+
+def json_schema(event: type[Event]) -> dict[str, Any]:
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **event.model_json_schema()}
+
+
+def write(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    documents = {f"{entry.event.type}.json": json_schema(entry.event) for entry in CATALOG}
+    documents["asyncapi.json"] = asyncapi()
+    for name, document in documents.items():
+        (folder / name).write_text(json.dumps(document, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    write(Path(__file__).parent.parent / "docs" / "reference" / "events")

@@ -1,0 +1,1 @@
+"""What the functions share: the cluster, Helm, charts, the function shell, the models of our own kinds."""

@@ -1,0 +1,185 @@
+"""The Kubernetes API: the few calls we make, over kubernetes.aio's session, TLS and credentials.
+
+The client's generated models and its dynamic client are left out: they look up the API's discovery documents and walk
+each body twice, and a server-side apply of a plain mapping needs neither.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from shared.errors import ApiError, Conflict, Gone, Invalid, NotFound, RetryLater
+from shared.resources import Resource
+
+Object = dict[str, Any]
+
+ERRORS: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Gone, 422: Invalid}
+METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
+
+
+class Cluster:
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+
+    @classmethod
+    async def open(cls) -> Self:
+        """As the kubeconfig says ($KUBECONFIG), or as the pod's service account."""
+        configuration = client.Configuration()
+        await config.load_config(client_configuration=configuration)
+        configuration.connection_pool_maxsize = 0  # aiohttp's word for no limit: what runs at once is bounded elsewhere
+        return cls(client.ApiClient(configuration))
+
+    async def close(self) -> None:
+        await self._api.close()
+
+    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
+        """None when the object is not there. A kind that is not there is an error: absence of proof is no proof."""
+        try:
+            return await self._request("GET", resource.path(namespace, name))
+        except NotFound as missing:
+            if missing.of_object:
+                return None
+            raise
+
+    async def list(  # noqa: A003 - Kubernetes' verb
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        metadata_only: bool = False,
+    ) -> Object:
+        """The whole collection, from the API server's watch cache."""
+        query = {"resourceVersion": "0"}
+        if labels:
+            query["labelSelector"] = selector(labels)
+        return await self._request("GET", resource.path(namespace), query, accept=metadata_only and "List")
+
+    async def create(self, resource: Resource, body: Object, namespace: str | None = None) -> Object:
+        return await self._request("POST", resource.path(namespace), body=body)
+
+    async def apply(self, resource: Resource, body: Object, manager: str, *, force: bool = True) -> Object:
+        """Server-side apply of an object; the manager owns exactly the fields that stand in `body`."""
+        return await self._apply(resource, body, manager, force)
+
+    async def apply_status(self, resource: Resource, body: Object, manager: str) -> Object:
+        return await self._apply(resource, body, manager, force=True, subresource="status")
+
+    async def patch(self, resource: Resource, name: str, operations: list[Object], namespace: str | None) -> Object:
+        """JSON Patch; a `test` operation that fails is Invalid."""
+        path = resource.path(namespace, name)
+        return await self._request("PATCH", path, body=operations, content_type="application/json-patch+json")
+
+    async def delete(
+        self, resource: Resource, name: str, namespace: str | None = None, *, preconditions: Object | None = None
+    ) -> bool:
+        """False when it was gone already."""
+        body = {"preconditions": preconditions, "propagationPolicy": "Background"}
+        try:
+            await self._request("DELETE", resource.path(namespace, name), body=body)
+        except NotFound:
+            return False
+        return True
+
+    @asynccontextmanager
+    async def watch(
+        self,
+        resource: Resource,
+        resource_version: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
+        metadata_only: bool = False,
+    ) -> AsyncIterator[AsyncIterator[tuple[str, Object]]]:
+        """Changes since `resource_version` as (ADDED | MODIFIED | DELETED | BOOKMARK, object).
+
+        Ends when the API server ends it; raises Gone when the version is too old.
+        """
+        query = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
+        if labels:
+            query["labelSelector"] = selector(labels)
+        if fields:
+            query["fieldSelector"] = selector(fields)
+        url, headers = await self._prepare(resource.path(), query, accept=metadata_only and "")
+        # The API server sends a bookmark about once a minute: a longer silence is a dead connection.
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=150)
+        try:
+            response = await self._api.call_api("GET", url, header_params=headers, _request_timeout=timeout)
+            try:
+                if response.status >= 400:
+                    raise_for(response.status, await response.read())
+                yield _changes(response.response.content)
+            finally:
+                response.response.close()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise RetryLater(f"the API server can't be reached: {error!r}") from error
+
+    async def _apply(
+        self, resource: Resource, body: Object, manager: str, force: bool, subresource: str | None = None
+    ) -> Object:
+        metadata = body["metadata"]
+        return await self._request(
+            "PATCH",
+            resource.path(metadata.get("namespace"), metadata["name"], subresource),
+            {"fieldManager": f"chandlery-{manager}", "force": str(force).lower()},
+            body={"apiVersion": resource.api_version, "kind": resource.kind, **body},
+            content_type="application/apply-patch+yaml",
+        )
+
+    async def _prepare(
+        self, path: str, query: Mapping[str, str] | None, accept: str | bool | None = None
+    ) -> tuple[str, dict[str, str]]:
+        headers = {"Accept": METADATA.format(accept) if isinstance(accept, str) else "application/json"}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], None, None, None)
+        url = self._api.configuration.host + path
+        return (f"{url}?{urlencode(query)}" if query else url), headers
+
+    async def _request(  # the one place where a call is made and its errors are named
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+        accept: str | bool | None = None,
+    ) -> Object:
+        url, headers = await self._prepare(path, query, accept)
+        headers["Content-Type"] = content_type
+        try:
+            response = await self._api.call_api(method, url, header_params=headers, body=body, _request_timeout=30)
+            data = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise RetryLater(f"the API server can't be reached: {error!r}") from error
+        if response.status >= 400:
+            raise_for(response.status, data)
+        return json.loads(data)
+
+
+def raise_for(status: int, data: bytes) -> None:
+    """The API server's Status object as one of our errors."""
+    try:
+        answer = json.loads(data)
+    except ValueError:
+        answer = {"message": data.decode(errors="replace")[:500]}
+    message = answer.get("message", f"HTTP {status}")
+    if status in (429, 500, 502, 503, 504):
+        raise RetryLater(f"the API server answered {status}: {message}")
+    raise ERRORS.get(status, ApiError)(status, answer.get("reason", ""), message, answer.get("details"))
+
+
+def selector(wanted: Mapping[str, str]) -> str:
+    """A label or field selector; an empty value asks only that the label is there."""
+    return ",".join(f"{key}={value}" if value else key for key, value in wanted.items())
+
+
+async def _changes(content: aiohttp.StreamReader) -> AsyncIterator[tuple[str, Object]]:
+    async for line in content:
+        change = json.loads(line)
+        if change["type"] == "ERROR":
+            raise_for(change["object"].get("code", 500), json.dumps(change["object"]).encode())
+        yield change["type"], change["object"]

@@ -1,0 +1,59 @@
+"""Where each kind lives in the Kubernetes API. Known beforehand, so that nothing asks for discovery."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from events.base import InstanceKey
+
+GROUP = "chandlery.dev"
+SYSTEM_NAMESPACE = "chandlery"
+
+
+@dataclass(frozen=True)
+class Resource:
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """The URL path of the collection, an object, or one of its subresources; no namespace means all of them."""
+        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
+        if self.namespaced and namespace:
+            parts += ["namespaces", namespace]
+        parts += [part for part in (self.plural, name, subresource) if part]
+        return "/" + "/".join(quote(part) for part in parts)
+
+
+OFFERINGS = Resource(GROUP, "v1alpha1", "offerings", "Offering", namespaced=False)
+CUSTOM_RESOURCE_DEFINITIONS = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
+BROKERS = Resource("eventing.knative.dev", "v1", "brokers", "Broker")
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+SECRETS = Resource("", "v1", "secrets", "Secret")
+SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+PODS = Resource("", "v1", "pods", "Pod")
+
+WORKLOADS: tuple[Resource, ...] = (
+    Resource("apps", "v1", "deployments", "Deployment"),
+    Resource("apps", "v1", "statefulsets", "StatefulSet"),
+    Resource("apps", "v1", "daemonsets", "DaemonSet"),
+    Resource("batch", "v1", "jobs", "Job"),
+    Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim"),
+    Resource("", "v1", "services", "Service"),
+    Resource("networking.k8s.io", "v1", "ingresses", "Ingress"),
+    PODS,
+)
+"""What an instance's health and endpoints are read from."""
+
+
+def of_instance(key: InstanceKey) -> Resource:
+    return Resource(key.group, key.version, key.plural, key.kind)

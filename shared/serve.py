@@ -1,0 +1,66 @@
+"""Serve functions over HTTP: all of them in one process under /<function> (a laptop), or the ones named (a pod each).
+
+Each is loaded by functions-framework from its own file, exactly as when it is served alone.
+"""
+
+import argparse
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import functions_framework.aio
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from shared import logs
+from shared.function import probe
+from shared.lifetime import close_all
+
+FUNCTIONS = Path(__file__).parent.parent / "functions"
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in FUNCTIONS.glob("[!_]*.py"))
+
+
+def app(wanted: list[str]) -> Starlette:
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await close_all()
+
+    async def probes(request: Request) -> Response:
+        return probe(request)
+
+    functions = {
+        name: functions_framework.aio.create_asgi_app("main", str(FUNCTIONS / f"{name}.py"), "http") for name in wanted
+    }
+    routes: list[Route | Mount] = [Route(path, probes, methods=["GET"]) for path in ("/healthz", "/metrics")]
+    routes += [Mount(f"/{name}", function) for name, function in functions.items()]
+    if len(wanted) == 1:
+        routes.append(Mount("/", functions[wanted[0]]))
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m shared.serve", description=__doc__)
+    parser.add_argument("function", nargs="*", choices=[*names(), []], help="default: all of them")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    arguments = parser.parse_args()
+    logs.configure()
+    uvicorn.run(
+        app(arguments.function or names()),
+        host=arguments.host,
+        port=arguments.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Decisions are tested pure; everything else runs on the real stack."""
