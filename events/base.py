@@ -78,5 +78,3 @@ class InstanceEvent(Event):
             "offering": self.instance.offering,
             "instance": f"{self.instance.namespace}/{self.instance.name}",
         }
-
-

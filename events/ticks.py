@@ -10,6 +10,9 @@ class ResyncTicked(Event):
 
     type: ClassVar[str] = "dev.knative.sources.ping"
 
+    seconds: float = 60
+    """The period of the tick."""
+
     @property
     def subject(self) -> str:
         return "resync"

@@ -5,7 +5,7 @@ each body twice, and a server-side apply of a plain mapping needs neither.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -46,19 +46,22 @@ class Cluster:
                 return None
             raise
 
-    async def list(  # noqa: A003 - Kubernetes' verb
+    async def list(
         self,
         resource: Resource,
         namespace: str | None = None,
         *,
         labels: Mapping[str, str] | None = None,
         metadata_only: bool = False,
+        cached: bool = False,
+        impersonate: str | None = None,
     ) -> Object:
-        """The whole collection, from the API server's watch cache."""
-        query = {"resourceVersion": "0"}
+        """The whole collection; `cached` may be a moment old, and costs the API server less."""
+        query = {"resourceVersion": "0"} if cached else {}
         if labels:
             query["labelSelector"] = selector(labels)
-        return await self._request("GET", resource.path(namespace), query, accept=metadata_only and "List")
+        accept = metadata_only and "List"
+        return await self._request("GET", resource.path(namespace), query, accept=accept, impersonate=impersonate)
 
     async def create(self, resource: Resource, body: Object, namespace: str | None = None) -> Object:
         return await self._request("POST", resource.path(namespace), body=body)
@@ -70,18 +73,26 @@ class Cluster:
     async def apply_status(self, resource: Resource, body: Object, manager: str) -> Object:
         return await self._apply(resource, body, manager, force=True, subresource="status")
 
-    async def patch(self, resource: Resource, name: str, operations: list[Object], namespace: str | None) -> Object:
+    async def patch(
+        self, resource: Resource, name: str, operations: Iterable[Object], namespace: str | None = None
+    ) -> Object:
         """JSON Patch; a `test` operation that fails is Invalid."""
         path = resource.path(namespace, name)
-        return await self._request("PATCH", path, body=operations, content_type="application/json-patch+json")
+        return await self._request("PATCH", path, body=[*operations], content_type="application/json-patch+json")
 
     async def delete(
-        self, resource: Resource, name: str, namespace: str | None = None, *, preconditions: Object | None = None
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str | None = None,
+        *,
+        preconditions: Object | None = None,
+        impersonate: str | None = None,
     ) -> bool:
         """False when it was gone already."""
         body = {"preconditions": preconditions, "propagationPolicy": "Background"}
         try:
-            await self._request("DELETE", resource.path(namespace, name), body=body)
+            await self._request("DELETE", resource.path(namespace, name), body=body, impersonate=impersonate)
         except NotFound:
             return False
         return True
@@ -147,9 +158,12 @@ class Cluster:
         body: object = None,
         content_type: str = "application/json",
         accept: str | bool | None = None,
+        impersonate: str | None = None,
     ) -> Object:
         url, headers = await self._prepare(path, query, accept)
         headers["Content-Type"] = content_type
+        if impersonate:
+            headers["Impersonate-User"] = impersonate
         try:
             response = await self._api.call_api(method, url, header_params=headers, body=body, _request_timeout=30)
             data = await response.read()

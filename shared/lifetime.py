@@ -1,4 +1,4 @@
-"""What a process opens once: clients are made when first asked for, in the running event loop, and closed at its end."""
+"""What a process opens once: clients, made when first asked for in the running event loop, closed at its end."""
 
 import asyncio
 from typing import Any, Protocol, Self, TypeVar

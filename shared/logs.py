@@ -5,12 +5,13 @@ import os
 import sys
 
 import structlog
+from structlog.typing import Processor
 
 
 def configure() -> None:
     """LOG_LEVEL (default INFO) holds for our own lines; libraries are heard from WARNING on."""
     level = logging.getLevelNamesMapping()[os.environ.get("LOG_LEVEL", "INFO").upper()]
-    shared = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

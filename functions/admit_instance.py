@@ -1,0 +1,45 @@
+"""Decide whether an instance may be had as it is asked for, and take hold of it so that it can't go unnoticed."""
+
+from events.instances import InstanceAdmitted, InstanceRefused, InstanceRequested
+from shared import finalizers
+from shared.cluster import Cluster
+from shared.conditions import condition
+from shared.errors import Refused
+from shared.function import function
+from shared.instance import Instance, settled
+from shared.offering import Offering
+from shared.releases import release_for
+from shared.reports import instance_of, offering_of, report_instance
+from shared.resources import of_instance
+
+
+def admit(instance: Instance, offering: Offering | None, name: str) -> None:
+    """Raises Refused with what to change."""
+    if offering is None or offering.withdrawn:
+        raise Refused("OfferingWithdrawn", f"offering {name} is no longer on offer")
+    if not offering.published:
+        raise Refused("OfferingNotReady", f"offering {name} is not ready; this goes on by itself when it is")
+    release_for(offering, instance)
+
+
+async def admit_instance(event: InstanceRequested, cluster: Cluster) -> InstanceAdmitted | InstanceRefused | None:
+    key = event.instance
+    instance = await instance_of(cluster, key)
+    if instance is None or instance.withdrawn:
+        return None
+    offering = await offering_of(cluster, key.offering)
+    if offering and offering.published and settled(instance, offering):
+        return None
+    try:
+        admit(instance, offering, key.offering)
+    except Refused as refused:
+        said = condition("Accepted", False, refused.reason, refused.message, instance.generation)
+        await report_instance(cluster, key, instance, "admit_instance", [said])
+        return InstanceRefused(instance=key, generation=instance.generation, reason=refused.reason)
+    await finalizers.hold(cluster, of_instance(key), instance.metadata, finalizers.RELEASE, "admit_instance")
+    said = condition("Accepted", True, "Accepted", "", instance.generation)
+    await report_instance(cluster, key, instance, "admit_instance", [said])
+    return InstanceAdmitted(instance=key, generation=instance.generation)
+
+
+main = function(admit_instance, Cluster)

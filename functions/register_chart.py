@@ -1,0 +1,98 @@
+"""Fetch, verify and keep the chart of an Offering; from then on it is known by its digest and never fetched again."""
+
+import hashlib
+
+import structlog
+from shared.fetch import Fetcher
+from shared.store import ChartStore
+
+from events.charts import ChartRefused, ChartRegistered
+from events.offerings import OfferingApplied
+from shared import charts, finalizers
+from shared.cluster import Cluster
+from shared.conditions import condition
+from shared.errors import Refused, RetryLater
+from shared.function import function
+from shared.offering import ChartSource, Offering
+from shared.reports import offering_of, report_offering
+from shared.resources import OFFERINGS, SECRETS, SYSTEM_NAMESPACE
+
+log = structlog.get_logger()
+
+
+def source_hash(source: ChartSource) -> str:
+    """Tells whether the chart asked for is still the one that was fetched."""
+    return hashlib.sha256(source.model_dump_json(exclude={"auth"}).encode()).hexdigest()[:32]
+
+
+def kept_digest(offering: Offering) -> str | None:
+    """The digest of a chart that may be in the store already and is what the Offering asks for."""
+    source, known = offering.spec.chart, offering.status.chart
+    if source.archive or source.digest:
+        return source.archive or source.digest
+    return known.digest if known.source == source_hash(source) else None
+
+
+async def register_chart(
+    event: OfferingApplied, cluster: Cluster, fetcher: Fetcher, store: ChartStore
+) -> ChartRegistered | ChartRefused | None:
+    offering = await offering_of(cluster, event.offering)
+    if offering is None or offering.withdrawn:
+        return None
+    generation = offering.metadata.generation
+    await finalizers.hold(cluster, OFFERINGS, offering.metadata, finalizers.API, "register_chart")
+    try:
+        chart = await chart_of(offering, cluster, fetcher, store)
+    except Refused as refused:
+        said = condition("ChartReady", False, refused.reason, refused.message, generation)
+        last_good = offering.status.chart.model_dump(by_alias=True, exclude_none=True)
+        await report_offering(
+            cluster, offering, "register_chart", [said], observedGeneration=generation, chart=last_good
+        )
+        return ChartRefused(offering=event.offering, generation=generation, reason=refused.reason)
+    said = condition(
+        "ChartReady", True, "Registered", f"{chart.name} {chart.version} is kept as {chart.digest}", generation
+    )
+    told = {
+        "name": chart.name,
+        "version": chart.version,
+        "appVersion": chart.app_version,
+        "digest": chart.digest,
+        "source": source_hash(offering.spec.chart),
+    }
+    shown = {key: value for key, value in told.items() if value is not None}
+    await report_offering(cluster, offering, "register_chart", [said], observedGeneration=generation, chart=shown)
+    return ChartRegistered(offering=event.offering, generation=generation, digest=chart.digest)
+
+
+async def chart_of(offering: Offering, cluster: Cluster, fetcher: Fetcher, store: ChartStore) -> charts.Chart:
+    """Raises Refused with what is wrong; a source that can't be reached now is a reason too: the resync tries again."""
+    source = offering.spec.chart
+    digest = kept_digest(offering)
+    kept = await store.path(digest) if digest else None
+    if kept:
+        return charts.inspect(kept.read_bytes())
+    if source.archive:
+        raise Refused("ChartNotFound", f"spec.chart.archive: {source.archive} was never pushed; push the chart first")
+    try:
+        archive = await fetcher.fetch(source, await secret_of(offering, cluster))
+    except RetryLater as later:
+        raise Refused("ChartUnreachable", f"spec.chart: {later}; it is tried again") from later
+    chart = charts.inspect(archive)
+    await store.put(archive)
+    return chart
+
+
+async def secret_of(offering: Offering, cluster: Cluster) -> dict[str, str] | None:
+    auth = offering.spec.chart.auth
+    if auth is None:
+        return None
+    secret = await cluster.get(SECRETS, auth.secret_ref.name, SYSTEM_NAMESPACE)
+    if secret is None:
+        where = f"namespace {SYSTEM_NAMESPACE} has no Secret {auth.secret_ref.name}"
+        raise Refused("SecretNotFound", f"spec.chart.auth.secretRef.name: {where}")
+    data: dict[str, str] = secret.get("data", {})
+    return data
+
+
+main = function(register_chart, Cluster, Fetcher, ChartStore)

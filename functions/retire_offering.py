@@ -1,0 +1,66 @@
+"""Take an Offering's API away, once nobody uses it any more."""
+
+from shared.store import ChartStore
+
+from events.apis import ApiRetired
+from events.offerings import OfferingWithdrawn
+from events.releases import ReleaseRemoved
+from shared import finalizers, rights
+from shared.cluster import Cluster
+from shared.conditions import condition
+from shared.finalizers import let_go
+from shared.function import function
+from shared.offering import Offering
+from shared.reports import offering_of, report_offering
+from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, OFFERINGS, Resource
+from shared.schema import OFFERING_LABEL
+
+NAMED = 5
+
+
+def instances_remain(living: list[str]) -> str:
+    shown = ", ".join(living[:NAMED]) + (f" and {len(living) - NAMED} more" if len(living) > NAMED else "")
+    return f"waits for {len(living)} instance{'s' if len(living) > 1 else ''} to be deleted: {shown}"
+
+
+async def retire_offering(
+    event: OfferingWithdrawn | ReleaseRemoved, cluster: Cluster, store: ChartStore
+) -> ApiRetired | None:
+    asked = event.offering if isinstance(event, OfferingWithdrawn) else event.instance.offering
+    offering = await offering_of(cluster, asked)
+    if offering is None or not offering.withdrawn or finalizers.API not in offering.metadata.finalizers:
+        return None
+    if not await api_is_gone(offering, cluster):
+        return None  # the event source says when the CRD, or the last instance, is gone
+    await rights.revoke(cluster, offering.spec.api.group, offering.plural)
+    await forget_chart(offering, cluster, store)
+    await let_go(cluster, OFFERINGS, offering.metadata, finalizers.API)
+    key = {"name": offering.metadata.name, "uid": offering.metadata.uid}
+    return ApiRetired.model_validate({"offering": key, "generation": offering.metadata.generation})
+
+
+async def api_is_gone(offering: Offering, cluster: Cluster) -> bool:
+    crd = await cluster.get(CUSTOM_RESOURCE_DEFINITIONS, offering.crd)
+    if crd is None or crd["metadata"].get("labels", {}).get(OFFERING_LABEL) != offering.metadata.name:
+        return True
+    api = offering.spec.api
+    found = await cluster.list(Resource(api.group, api.version, offering.plural, api.kind), metadata_only=True)
+    living = [f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in found["items"]]
+    if living:
+        said = condition("Ready", False, "InstancesRemain", instances_remain(living), offering.metadata.generation)
+        await report_offering(cluster, offering, "retire_offering", [said])
+        return False
+    await cluster.delete(CUSTOM_RESOURCE_DEFINITIONS, offering.crd, preconditions={"uid": crd["metadata"]["uid"]})
+    return await cluster.get(CUSTOM_RESOURCE_DEFINITIONS, offering.crd) is None
+
+
+async def forget_chart(offering: Offering, cluster: Cluster, store: ChartStore) -> None:
+    """Unless another Offering uses the same archive."""
+    digest = offering.status.chart.digest
+    others = (await cluster.list(OFFERINGS))["items"]
+    used = [each.get("status", {}).get("chart", {}).get("digest") for each in others]
+    if digest and used.count(digest) <= 1:
+        await store.delete(digest)
+
+
+main = function(retire_offering, Cluster, ChartStore)

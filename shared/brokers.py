@@ -1,0 +1,45 @@
+"""Sending events that are nobody's reply: to the address that a Broker's status names."""
+
+from typing import Self
+
+import aiohttp
+from cloudevents.http import CloudEvent, to_binary
+
+from shared.cluster import Cluster
+from shared.errors import RetryLater
+from shared.lifetime import opened
+from shared.resources import BROKERS, SYSTEM_NAMESPACE
+
+
+class Brokers:
+    def __init__(self, cluster: Cluster, session: aiohttp.ClientSession) -> None:
+        self._cluster = cluster
+        self._session = session
+        self._addresses: dict[str, str] = {}
+
+    @classmethod
+    async def open(cls) -> Self:
+        timeout = aiohttp.ClientTimeout(total=30)
+        return cls(await opened(Cluster), aiohttp.ClientSession(trust_env=True, timeout=timeout))
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def send(self, broker: str, event: CloudEvent) -> None:
+        headers, body = to_binary(event)
+        try:
+            async with self._session.post(await self._address(broker), data=body, headers=headers) as answer:
+                if answer.status >= 300:
+                    raise RetryLater(f"broker {broker} answered {answer.status}")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self._addresses.pop(broker, None)  # it may have moved
+            raise RetryLater(f"broker {broker} can't be reached: {error!r}") from error
+
+    async def _address(self, broker: str) -> str:
+        if broker not in self._addresses:
+            found = await self._cluster.get(BROKERS, broker, SYSTEM_NAMESPACE)
+            url = (found or {}).get("status", {}).get("address", {}).get("url")
+            if not url:
+                raise RetryLater(f"broker {broker} has no address yet")
+            self._addresses[broker] = url
+        return self._addresses[broker]

@@ -1,0 +1,157 @@
+"""Our own CRDs, generated from the models that parse their objects.
+
+`python -m shared.crds` writes knative/base/crds/; CI runs it and compares.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shared.offering import OfferingSpec, OfferingStatus
+from shared.resources import OFFERINGS, Resource
+from shared.schema import conditions_schema
+
+Schema = dict[str, Any]
+
+DROPPED = {"title", "default"}
+"""Defaults stay in the models: an object says only what its author said."""
+
+
+def structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+    """A pydantic JSON Schema as a Kubernetes structural schema: no references, no null, open maps marked as such."""
+    if "$ref" in schema:
+        target = definitions[schema["$ref"].rpartition("/")[2]]
+        return structural({**target, **{k: v for k, v in schema.items() if k != "$ref"}}, definitions)
+    if "anyOf" in schema:
+        options = [option for option in schema["anyOf"] if option.get("type") != "null"]
+        rest = {key: value for key, value in schema.items() if key not in ("anyOf", *DROPPED)}
+        if {option.get("type") for option in options} == {"string", "integer"}:
+            return rest | {"x-kubernetes-int-or-string": True}
+        (option,) = options
+        return structural(option, definitions) | rest
+    result = {key: value for key, value in schema.items() if key not in DROPPED}
+    if "properties" in schema:
+        result["properties"] = {
+            name: structural(under, definitions) for name, under in sorted(schema["properties"].items())
+        }
+        result.pop("additionalProperties", None)
+    elif schema.get("additionalProperties") is True:
+        del result["additionalProperties"]
+        result["x-kubernetes-preserve-unknown-fields"] = True
+    elif "additionalProperties" in schema:
+        result["additionalProperties"] = structural(schema["additionalProperties"], definitions)
+    if "items" in schema:
+        result["items"] = structural(schema["items"], definitions)
+    if "type" not in result:
+        result["x-kubernetes-preserve-unknown-fields"] = True
+    return result
+
+
+def schema_of(model: Any) -> Schema:
+    schema = model.model_json_schema(by_alias=True)
+    return structural(schema, schema.get("$defs", {})) | {"$defs": None}
+
+
+def rule(expression: str, message: str) -> dict[str, str]:
+    return {"rule": expression, "message": message}
+
+
+def offering_crd() -> dict[str, Any]:
+    spec, status = schema_of(OfferingSpec), schema_of(OfferingStatus)
+    del spec["$defs"], status["$defs"]
+    status["properties"]["conditions"] = conditions_schema()
+    spec["properties"]["api"]["x-kubernetes-validations"] = [
+        rule(
+            f"self.{field} == oldSelf.{field}",
+            f"spec.api.{field} can't be changed: instances live under it; make another Offering",
+        )
+        for field in ("group", "kind")
+    ] + [
+        rule(
+            f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
+            f"spec.api.{field} can't be changed: instances live under it; make another Offering",
+        )
+        for field in ("plural", "version")
+    ]
+    chart = spec["properties"]["chart"]
+    chart["x-kubernetes-validations"] = [
+        rule(
+            "[has(self.url), has(self.repository), has(self.archive)].filter(x, x).size() == 1",
+            "spec.chart: give exactly one of url, repository (with name and version), or archive",
+        ),
+        rule("!has(self.repository) || has(self.name)", "spec.chart.name: say which chart of the repository"),
+    ]
+    ready = '.status.conditions[?(@.type=="Ready")]'
+    columns = [
+        ("Chart", ".status.chart.name"),
+        ("Version", ".status.chart.version"),
+        ("API", ".status.api.crd"),
+        ("Instances", ".status.instances.total"),
+        ("Ready", f"{ready}.status"),
+        ("Reason", f"{ready}.reason"),
+    ]
+    shown = [
+        {"name": name, "type": "integer" if name == "Instances" else "string", "jsonPath": path}
+        for name, path in columns
+    ]
+    age = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
+    schema = {
+        "type": "object",
+        "description": "A Helm chart on offer: what consumers may order and set, and under which policies it runs.",
+        "required": ["spec"],
+        "properties": {"spec": spec, "status": status},
+    }
+    return crd(OFFERINGS, schema, [*shown, age])
+
+
+def crd(resource: Resource, schema: Schema, columns: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{resource.plural}.{resource.group}",
+            "labels": {"app.kubernetes.io/part-of": "chandlery"},
+        },
+        "spec": {
+            "group": resource.group,
+            "scope": "Namespaced" if resource.namespaced else "Cluster",
+            "names": {
+                "kind": resource.kind,
+                "listKind": f"{resource.kind}List",
+                "plural": resource.plural,
+                "singular": resource.kind.lower(),
+                "categories": ["chandlery"],
+            },
+            "versions": [
+                {
+                    "name": resource.version,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": columns,
+                    "schema": {"openAPIV3Schema": schema},
+                }
+            ],
+        },
+    }
+
+
+class _Plain(yaml.SafeDumper):
+    """YAML without anchors: a CRD is read by people and by tools that know none."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def to_yaml(*documents: dict[str, Any]) -> str:
+    return yaml.dump_all(documents, Dumper=_Plain, sort_keys=False, width=120)
+
+
+def write(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "offerings.yaml").write_text("# Generated: python -m shared.crds\n" + to_yaml(offering_crd()))
+
+
+if __name__ == "__main__":
+    write(Path(__file__).parent.parent / "knative" / "base" / "crds")

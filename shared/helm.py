@@ -1,0 +1,288 @@
+"""Helm, as the few things we ask of it: render, apply, history, undo, remove. Another engine can take its place.
+
+The real CLI as a subprocess. PyPI's pyhelm3 was found wanting: it runs Helm through a shell, and has no way to bound
+the environment. Values go by standard input; Helm acts as the release's own service account, never as the function.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from shared.cluster import Cluster, Object
+from shared.errors import ApiError, NotFound, RetryLater
+from shared.heartbeat import Heartbeat
+from shared.lifetime import opened
+from shared.releases import Release
+from shared.resources import SECRETS
+
+SERVICE_ACCOUNT = "chandlery-release"
+INPUTS = "chandlery.dev/inputs"
+HOLDER = "chandlery.dev/holder"
+HISTORY_MAX = 5
+OUTPUT_LIMIT = 2000
+
+# What Helm's words mean for us; the first that is found counts.
+BUSY = re.compile(
+    r"another operation \(install/upgrade/rollback\) is in progress|cannot re-?use a name that is still in use"
+    r'|secrets "sh\.helm\.release\.v1\.[^"]*" already exists|release: already exists'
+)
+AWAY = re.compile(
+    r"connection refused|cluster unreachable|connection reset|etcdserver|server is currently unable"
+    r"|TLS handshake timeout|too many requests|unexpected EOF|client connection lost|apiserver not ready|no route to host",
+    re.IGNORECASE,
+)
+REASONS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("HookTimeout", re.compile(r"hooks? failed.*(timed out|deadline exceeded)|(timed out|deadline exceeded)", re.S)),
+    ("HookFailed", re.compile(r"(pre|post)-(install|upgrade|delete|rollback)|hooks? failed|failed (pre|post)-")),
+    ("ValuesRefused", re.compile(r"don't meet the specifications of the schema")),
+    ("TemplateFailed", re.compile(r"execution error at|template: |parse error|error converting YAML|YAML parse error")),
+    ("Forbidden", re.compile(r"is forbidden")),
+    ("ObjectRefused", re.compile(r"is invalid|admission webhook|denied the request|no matches for kind|unknown field")),
+)
+
+
+class HelmFailed(Exception):
+    """Helm did not do it, and would not if asked the same again at once."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One entry of a release's history, as its Secret's labels tell it."""
+
+    number: int
+    status: str
+    inputs: str | None
+    holder: str | None
+    secret: str
+    resource_version: str
+
+    @property
+    def pending(self) -> bool:
+        return self.status.startswith("pending-") or self.status == "uninstalling"
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What Helm says of a revision."""
+
+    revision: int
+    chart: str
+    version: str
+    resources: tuple[str, ...]
+    notes: str
+
+
+class Helm:
+    def __init__(self, cluster: Cluster, heartbeat: Heartbeat, *, at_once: int | None = None) -> None:
+        self._cluster = cluster
+        self._heartbeat = heartbeat
+        self._home = Path(tempfile.mkdtemp(prefix="chandlery-helm-"))
+        # Helm is CPU-bound: more of them than cores only take turns, and each needs about 60 MB.
+        self._slots = asyncio.Semaphore(at_once or os.cpu_count() or 2)
+        self._turns: dict[tuple[str, str], asyncio.Lock] = {}
+
+    @classmethod
+    async def open(cls) -> Self:
+        return cls(await opened(Cluster), await opened(Heartbeat))
+
+    async def close(self) -> None:
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    @asynccontextmanager
+    async def turn(self, release: Release) -> AsyncIterator[None]:
+        """One at a time for each release in this process; Helm's own lock does the rest."""
+        key = (release.namespace, release.name)
+        lock = self._turns.setdefault(key, asyncio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked():
+                self._turns.pop(key, None)
+
+    async def render(self, chart: Path, release: Release) -> str:
+        """The manifests, without a cluster; raises HelmFailed when the templates fail."""
+        arguments = ["template", release.name, str(chart), "--namespace", release.namespace, "--values", "-"]
+        return await self._run(arguments, 30, given=json.dumps(release.values))
+
+    async def apply(self, chart: Path, release: Release) -> Applied:
+        """Install or upgrade. Waits for hooks, not for workloads: what they do is watched."""
+        labels = f"{INPUTS}={release.inputs},{HOLDER}={self._heartbeat.holder}"
+        out = await self._run(
+            [
+                *("upgrade", release.name, str(chart), "--install", "--values", "-", "--labels", labels),
+                *("--disable-openapi-validation", "--history-max", str(HISTORY_MAX), "--output", "json"),
+                *within(release),
+            ],
+            seconds(release.timeout),
+            given=json.dumps(release.values),
+        )
+        return applied(json.loads(out))
+
+    async def read(self, release: Release) -> Applied:
+        """What `apply` answered when the newest revision was made."""
+        status = await self._run(["status", release.name, "--output", "json", *within(release, timeout=False)], 30)
+        return applied(json.loads(status))
+
+    async def roll_back(self, release: Release, revision: int) -> None:
+        arguments = ["rollback", release.name, str(revision), "--history-max", str(HISTORY_MAX), *within(release)]
+        await self._run(arguments, seconds(release.timeout))
+
+    async def remove(self, release: Release) -> None:
+        arguments = ["uninstall", release.name, "--ignore-not-found", *within(release)]
+        await self._run(arguments, seconds(release.timeout))
+
+    async def history(self, release: Release) -> list[Revision]:
+        """Oldest first; from the labels of Helm's Secrets, without a process and without their contents."""
+        secrets = await self._secrets(release.namespace, {"owner": "helm", "name": release.name})
+        return sorted((revision(each) for each in secrets), key=lambda each: each.number)
+
+    async def releases(self, namespace: str) -> list[str]:
+        """The names of all releases in a namespace."""
+        secrets = await self._secrets(namespace, {"owner": "helm"})
+        return sorted({each["labels"]["name"] for each in secrets})
+
+    async def _secrets(self, namespace: str, labels: dict[str, str]) -> list[Object]:
+        whoever = acting_as(namespace)
+        try:
+            found = await self._cluster.list(SECRETS, namespace, labels=labels, metadata_only=True, impersonate=whoever)
+        except ApiError as error:
+            if error.status == 403:
+                raise RetryLater(f"Helm's rights in {namespace} are not in force yet") from error
+            raise
+        return [each["metadata"] for each in found["items"]]
+
+    async def unfinished(self, found: Revision) -> bool:
+        """Whether somebody else is still at it. What this process holds is not: the caller has the turn."""
+        if found.holder in (None, self._heartbeat.holder):
+            return False
+        return await self._heartbeat.alive(found.holder or "")
+
+    async def forget(self, release: Release, left: Revision) -> None:
+        """Drop what a killed process left pending. Its objects stay: Helm takes them over by its own annotations."""
+        with contextlib.suppress(NotFound):
+            await self._cluster.delete(
+                SECRETS,
+                left.secret,
+                release.namespace,
+                preconditions={"resourceVersion": left.resource_version},
+                impersonate=acting_as(release.namespace),
+            )
+
+    async def _run(self, arguments: list[str], limit: float, given: str | None = None) -> str:
+        async with self._slots:
+            process = await asyncio.create_subprocess_exec(
+                *DIE_WITH_US,
+                "helm",
+                *arguments,
+                env=environment(self._home),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            try:
+                # Helm keeps to --timeout by itself; ours is for a Helm that does not.
+                out, err = await asyncio.wait_for(process.communicate((given or "").encode()), limit + 15)
+            except TimeoutError:
+                raise HelmFailed("Timeout", f"helm {arguments[0]} did not end within {limit:g} s") from None
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+        if process.returncode:
+            raise failure(arguments[0], err.decode(errors="replace"))
+        return out.decode()
+
+
+# A Helm whose parent was killed must not go on: somebody else will pick the release up.
+DIE_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
+
+
+def acting_as(namespace: str) -> str:
+    return f"system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}"
+
+
+def within(release: Release, *, timeout: bool = True) -> list[str]:
+    where = ["--namespace", release.namespace, "--kube-as-user", acting_as(release.namespace)]
+    return [*where, "--timeout", release.timeout] if timeout else where
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Only what Helm needs. Its garbage collector is put off: a run is short (a fifth of its CPU time)."""
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "SSL_CERT_FILE")
+        if name in os.environ
+    }
+    homes = {f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
+    return kept | homes | {"HOME": str(home), "GOGC": "off", "GOMEMLIMIT": "512MiB", "HELM_DRIVER": "secret"}
+
+
+def seconds(duration: str) -> float:
+    """`1h2m3s` in seconds."""
+    found = re.findall(r"(\d+)([hms])", duration)
+    return float(sum(int(number) * {"h": 3600, "m": 60, "s": 1}[unit] for number, unit in found)) or 300.0
+
+
+def failure(verb: str, errors: str) -> Exception:
+    said = "\n".join(
+        line for line in errors.strip().splitlines() if not line.startswith(("level=", "W0", "I0", "WARNING"))
+    )
+    message = (said or errors.strip())[-OUTPUT_LIMIT:].removeprefix("Error: ")
+    if BUSY.search(errors):
+        return RetryLater(f"helm {verb}: {message}", after=2)
+    if AWAY.search(errors):
+        return RetryLater(f"helm {verb}: the API server can't be reached: {message}", after=2)
+    reason = next((reason for reason, pattern in REASONS if pattern.search(errors)), "HelmFailed")
+    return HelmFailed(reason, message or f"helm {verb} failed and said nothing")
+
+
+def revision(metadata: Object) -> Revision:
+    labels: dict[str, str] = metadata["labels"]
+    return Revision(
+        number=int(labels["version"]),
+        status=labels["status"],
+        inputs=labels.get(INPUTS),
+        holder=labels.get(HOLDER),
+        secret=metadata["name"],
+        resource_version=metadata["resourceVersion"],
+    )
+
+
+def applied(answer: dict[str, Any]) -> Applied:
+    chart = answer.get("chart", {}).get("metadata", {})
+    return Applied(
+        revision=answer["version"],
+        chart=chart.get("name", ""),
+        version=chart.get("version", ""),
+        resources=inventory(answer.get("manifest", "")),
+        notes=answer.get("info", {}).get("notes", ""),
+    )
+
+
+def inventory(manifest: str) -> tuple[str, ...]:
+    """Every object of a manifest as kind.group/name, sorted."""
+    objects = [each for each in yaml.load_all(manifest, Loader=yaml.CSafeLoader) if each]
+    return tuple(sorted({reference(each) for each in objects}))
+
+
+def reference(each: Object) -> str:
+    group = each["apiVersion"].rpartition("/")[0]
+    kind = each["kind"].lower()
+    return f"{kind}.{group}/{each['metadata']['name']}" if group else f"{kind}/{each['metadata']['name']}"

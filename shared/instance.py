@@ -1,0 +1,87 @@
+"""An instance: an object of a generated kind, as every function sees it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import Field
+
+from events.base import InstanceKey
+from shared import finalizers
+from shared.conditions import Condition, find
+from shared.offering import InstanceCounts, Metadata, Model, Offering
+
+
+class ReleaseStatus(Model):
+    namespace: str | None = None
+    name: str | None = None
+    revision: int | None = None
+    chart: str | None = None
+    version: str | None = None
+    digest: str | None = None
+    inputs: str | None = Field(None, description="Hash of all that the deployed revision was made from")
+    offering_generation: int | None = None
+    resources: list[str] = Field([], description="What the chart made in the release namespace, as kind.group/name")
+    failures: int | None = Field(None, description="How often in a row these inputs have failed")
+    failed_inputs: str | None = None
+    retry_at: str | None = Field(None, description="Not tried again before, unless something changes")
+
+
+class Endpoint(Model):
+    name: str
+    url: str
+
+
+class InstanceStatus(Model):
+    observed_generation: int | None = None
+    conditions: list[Condition] = []
+    release: ReleaseStatus = ReleaseStatus()
+    endpoints: list[Endpoint] = []
+    notes: str | None = None
+
+
+class Instance(Model):
+    metadata: Metadata
+    spec: dict[str, Any] = {}
+    status: InstanceStatus = InstanceStatus()
+
+    @property
+    def withdrawn(self) -> bool:
+        return self.metadata.deletion_timestamp is not None
+
+    @property
+    def generation(self) -> int:
+        return self.metadata.generation
+
+    def condition(self, kind: str) -> Condition | None:
+        return find(self.status.conditions, kind)
+
+    def holds(self, kind: str) -> bool:
+        """Whether the condition is True for the spec as it stands."""
+        found = self.condition(kind)
+        return found is not None and found.true and found.observed_generation == self.generation
+
+
+def address(key: InstanceKey) -> dict[str, Any]:
+    """The metadata of an apply that must never make, or touch, another object than this very one."""
+    return {"name": key.name, "namespace": key.namespace, "uid": key.uid}
+
+
+def settled(instance: Instance, offering: Offering) -> bool:
+    """Whether every step up to the release was taken for the instance and the Offering as they stand."""
+    return (
+        finalizers.RELEASE in instance.metadata.finalizers
+        and all(instance.holds(kind) for kind in ("Accepted", "Isolated", "Deployed"))
+        and instance.status.release.offering_generation == offering.metadata.generation
+        and instance.status.release.digest == offering.status.chart.digest
+    )
+
+
+def count(instances: Iterable[Instance]) -> InstanceCounts:
+    """An instance that is merely on its way is neither ready nor failed."""
+    total = ready = failed = 0
+    for instance in instances:
+        total += 1
+        found = instance.condition("Ready")
+        ready += found is not None and found.true
+        failed += found is not None and found.status == "False" and found.reason not in ("Progressing", "Removing")
+    return InstanceCounts(total=total, ready=ready, failed=failed)
