@@ -1,0 +1,3 @@
+module chandlery.dev/local/router
+
+go 1.25.0
