@@ -1,0 +1,81 @@
+"""The command line of the local stack."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from knative.local.build import BuildError
+from knative.local.build import build as build_tools
+from knative.local.layout import PORT
+from knative.local.stack import Stack
+from knative.local.waiting import StackError
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Local = Annotated[Path, typer.Option("--local", envvar="LOCAL", help="Where the stack keeps its files.")]
+Port = Annotated[int | None, typer.Option("--port", envvar="PORT", help=f"First of 100 ports. [default: {PORT}]")]
+Functions = Annotated[str, typer.Option(envvar="FUNCTIONS", help="'all' in one process, or one process for 'each'.")]
+
+LOCAL = Path(".local")
+
+
+@app.command()
+def up(local: Local = LOCAL, port: Port = None, functions: Functions = "all") -> None:
+    """Start everything in the background; what runs already is left alone."""
+    Stack(local, port, each=functions == "each").up()
+
+
+@app.command()
+def down(local: Local = LOCAL) -> None:
+    """Stop everything and wipe its files."""
+    Stack(local).down()
+
+
+@app.command()
+def status(local: Local = LOCAL) -> None:
+    """Show the processes. Exit code 1 if one is not running."""
+    processes = Stack(local).status()
+    if not processes:
+        raise SystemExit(f"nothing is up in {local.absolute()}")
+    for process in processes:
+        print(f"{process['name']:<20} {process['statename']:<9} {process['description']}")
+    raise SystemExit(any(process["statename"] != "RUNNING" for process in processes))
+
+
+@app.command()
+def logs(name: Annotated[str, typer.Argument(help="A process; all if absent.")] = "*", local: Local = LOCAL) -> None:
+    """Follow the log of a process."""
+    files = sorted((local / "logs").glob(f"{name}.log"))
+    if not files:
+        known = sorted(path.stem for path in (local / "logs").glob("*.log"))
+        raise SystemExit(f"no log of {name}; there are: {', '.join(known) or 'none'}")
+    try:
+        subprocess.run(["tail", "-n", "50", "-F", *files], check=False)
+    except KeyboardInterrupt:
+        sys.exit()
+
+
+@app.command()
+def build() -> None:
+    """Build the programs that are missing."""
+    tools = build_tools()
+    for name, path in sorted(tools.programs.items()):
+        print(f"{name:<24} {path}")
+
+
+@app.command()
+def run(local: Local = LOCAL, port: Port = None) -> None:
+    """Up, the example, and how to go on; in the foreground until Ctrl-C."""
+    from knative.local.run import run as run_example  # noqa: PLC0415  # only this command needs it
+
+    run_example(Stack(local, port))
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except (StackError, BuildError, TimeoutError) as error:
+        raise SystemExit(f"error: {error}") from None

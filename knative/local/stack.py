@@ -1,0 +1,163 @@
+"""The whole stack, up and down: real control plane, real Knative Eventing, NATS, and our own processes."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from knative.local import credentials, manifests, processes
+from knative.local.build import build
+from knative.local.layout import PORT, REPOSITORY, SOURCES, Layout
+from knative.local.supervision import Supervisor
+from knative.local.tools import Tools
+from knative.local.waiting import StackError, answers, free, listening, say, wait
+
+OVERLAY = REPOSITORY / "knative/overlays/local"
+CONTROLLERS = ("controller-manager", "scheduler", "kwok")
+EVENTING = ("eventing", "ingress", "filter", "mtping")
+
+
+class Stack:
+    def __init__(self, local: str | Path = ".local", port: int | None = None, *, each: bool = False) -> None:
+        home = Path(local).absolute()
+        remembered = home / "run/port"
+        self._given = port
+        self._known = int(remembered.read_text()) if remembered.exists() else None
+        self.layout = Layout(home, self._known or port or PORT)
+        self.each = each
+        self.supervisor = Supervisor(self.layout)
+
+    # The stack
+
+    def up(self) -> None:
+        """Idempotent: what runs is left alone, what is missing is started, what a dead supervisor left is replaced."""
+        started = time.monotonic()
+        if self._known and self._given and self._known != self._given:
+            raise StackError(f"{self.layout.home} is up on PORT={self._known}; `down` it first or choose another LOCAL")
+        tools = build()
+        self._prepare(tools)
+        self._start_control_plane()
+        functions = processes.function_processes(each=self.each)
+        self._start(*CONTROLLERS, *functions)
+        self._kubectl("apply", "Knative's manifests", "--force-conflicts", "-f", str(manifests.rendered(tools)))
+        self._start(*EVENTING)
+        self._apply_overlay()
+        for name, port in {"eventing": "dispatcher", "ingress": "ingress", "filter": "filter"}.items():
+            self._wait_port(name, port)
+        if OVERLAY.exists():
+            self._wait_ready("brokers.eventing.knative.dev", "triggers.eventing.knative.dev")
+        self._start(*SOURCES)
+        for name in (*functions, *SOURCES):
+            if self._exists(name):
+                self._wait_port(name)
+        say(f"up in {time.monotonic() - started:.1f} s: export KUBECONFIG={self.layout.kubeconfig}")
+
+    def down(self) -> None:
+        """Stop everything and forget it."""
+        self.supervisor.shutdown()
+        shutil.rmtree(self.layout.home, ignore_errors=True)
+
+    def status(self) -> list[dict[str, Any]]:
+        return self.supervisor.info() if self.supervisor.alive() else []
+
+    # One process of it, for tests that break things
+
+    def start(self, name: str) -> None:
+        self.supervisor.start(name)
+
+    def stop(self, name: str) -> None:
+        self.supervisor.stop(name)
+
+    def restart(self, name: str) -> None:
+        self.stop(name)
+        self.start(name)
+
+    def signal(self, name: str, signal: str) -> None:
+        """`signal("apiserver", "KILL")`: supervisor starts it again."""
+        self.supervisor.signal(name, signal)
+
+    def pid(self, name: str) -> int:
+        return self.supervisor.pid(name)
+
+    # The steps of up
+
+    def _prepare(self, tools: Tools) -> None:
+        if self.supervisor.alive():
+            return
+        layout = self.layout
+        if layout.run.exists():
+            self.supervisor.shutdown()  # a supervisor that died leaves its processes behind
+        self._check_ports()
+        for directory in (layout.home, layout.run, layout.bin, layout.logs):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (layout.run / "port").write_text(str(layout.base))
+        credentials.create(layout)
+        for name, path in tools.programs.items():
+            link = layout.bin / name
+            link.unlink(missing_ok=True)
+            link.symlink_to(path)
+        (layout.run / "routes").write_text(processes.routes(layout, each=self.each))
+        self.supervisor.configure(processes.table(layout, tools, each=self.each))
+        self.supervisor.launch()
+
+    def _check_ports(self) -> None:
+        for name in processes.ports(each=self.each):
+            port = self.layout.port(name)
+            if not free(port):
+                raise StackError(
+                    f"port {port} ({name}) is taken; choose another range with PORT=n "
+                    f"(n to n+99 are used, now n={self.layout.base})"
+                )
+
+    def _start_control_plane(self) -> None:
+        self._start("etcd", "nats", "router")
+        self._wait_port("etcd")
+        self._start("apiserver")
+        url, ca = f"https://{self.layout.address('apiserver')}/readyz", self.layout.certificates / "ca.crt"
+        self._wait("apiserver", lambda: answers(url, ca))
+        for name in ("nats", "router"):
+            self._wait_port(name)
+
+    def _apply_overlay(self) -> None:
+        if not OVERLAY.exists():  # until the manifests have landed
+            say("  no knative/overlays/local: the stack has no Brokers")
+            return
+        self._kubectl("wait", "Knative's kinds", "--for=condition=established", "crd", "--all", "--timeout=30s")
+        self._kubectl("apply", "our manifests", "--force-conflicts", "-k", str(OVERLAY))
+
+    def _wait_ready(self, *kinds: str) -> None:
+        for kind in kinds:
+            what = f"{kind.partition('.')[0]} ready"
+            self._kubectl("wait", what, "--for=condition=Ready", kind, "--all", "-n", "chandlery", "--timeout=60s")
+
+    def _start(self, *names: str) -> None:
+        self.supervisor.start(*(name for name in names if self._exists(name)))
+
+    def _exists(self, name: str) -> bool:
+        """Our own processes are skipped while their code has not landed."""
+        if name in SOURCES:
+            return importlib.util.find_spec("knative.source") is not None
+        if name in processes.function_processes(each=self.each):
+            return importlib.util.find_spec("shared.serve") is not None
+        return True
+
+    def _wait_port(self, name: str, port: str = "") -> None:
+        self._wait(name, lambda: listening(self.layout.port(port or name)))
+
+    def _wait(self, name: str, check: Callable[[], bool]) -> None:
+        log = self.layout.log(name)
+        wait(name, check, limit=60, log=log, failed=lambda: self.supervisor.state(name) == "FATAL")
+
+    def _kubectl(self, verb: str, what: str, *arguments: str) -> None:
+        started = time.monotonic()
+        server_side = ["--server-side", "--validate=ignore"] if verb == "apply" else []
+        command = [str(self.layout.bin / "kubectl"), verb, *server_side, *arguments]
+        environment = {**os.environ, "KUBECONFIG": str(self.layout.kubeconfig)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise StackError(f"{what}: kubectl {verb} failed:\n{done.stderr.strip()}")
+        say(f"  {what} ({time.monotonic() - started:.1f} s)")
