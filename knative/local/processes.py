@@ -4,7 +4,7 @@ import os
 import sys
 from dataclasses import dataclass, field
 
-from knative.local.layout import SOURCES, Layout, function_names
+from knative.local.layout import REPOSITORY, SOURCES, Layout, function_names
 from knative.local.tools import Tools
 
 EVENTING_NAMESPACE = "knative-eventing"
@@ -188,6 +188,9 @@ def _ours(layout: Layout, *, each: bool) -> list[Process]:
     common = {
         "NATS_URL": f"nats://{layout.address('nats')}",
         "PATH": f"{layout.bin}{os.pathsep}{os.environ['PATH']}",
+        # Charts may be given as file:///path from the repository's root: nowhere but on one machine.
+        "CHANDLERY_FILE_CHARTS": "1",
+        "CHANDLERY_FILE_ROOT": str(REPOSITORY),
         **_proxied(layout),
     }
 
