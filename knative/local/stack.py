@@ -150,7 +150,7 @@ class Stack:
 
     def _wait(self, name: str, check: Callable[[], bool]) -> None:
         log = self.layout.log(name)
-        wait(name, check, limit=60, log=log, failed=lambda: self.supervisor.state(name) == "FATAL")
+        wait(name, check, limit=60, log=log, state=lambda: self.supervisor.state(name))
 
     def _kubectl(self, verb: str, what: str, *arguments: str) -> None:
         started = time.monotonic()

@@ -90,11 +90,12 @@ class Supervisor:
             with contextlib.suppress(OSError, xmlrpc.client.Error):
                 self._api.shutdown()
             with contextlib.suppress(TimeoutError):
-                _until(lambda: not leftovers(self.layout.home), 15, "")
-        for pid in leftovers(self.layout.home):
+                _until(lambda: not self.alive() and not leftovers(self.layout.home), 15, "")
+        left = leftovers(self.layout.home)
+        for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        _until(lambda: not leftovers(self.layout.home), 10, "processes do not end")
+        _until(lambda: all(map(_ended, left)), 10, "processes do not end")
 
     @property
     def _api(self) -> Any:
@@ -111,6 +112,15 @@ def leftovers(home: Path) -> list[int]:
             if mark in (entry / "environ").read_bytes().split(b"\0") and int(entry.name) != os.getpid():
                 found.append(int(entry.name))
     return found
+
+
+def _ended(pid: int) -> bool:
+    """A zombie has closed its ports; before that, a dying process has lost its mark already."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state == "Z"
 
 
 def _daemon(layout: Layout) -> str:

@@ -11,19 +11,21 @@ from pathlib import Path
 
 STEP = 0.03
 TAIL = 15
+PATIENCE = 10.0
 
 
 class StackError(Exception):
     """The stack cannot be brought up; the message says what, why and what to do."""
 
 
-def wait(what: str, check: Callable[[], bool], *, limit: float, log: Path, failed: Callable[[], bool]) -> None:
-    """Until the check holds. A process that supervisor has given up on ends the wait early."""
+def wait(what: str, check: Callable[[], bool], *, limit: float, log: Path, state: Callable[[], str]) -> None:
+    """Until the check holds. A process that keeps ending as soon as it starts ends the wait early."""
     started = time.monotonic()
     while not check():
-        if time.monotonic() - started > limit:
+        waited = time.monotonic() - started
+        if waited > limit:
             raise StackError(f"{what}: not ready after {limit:.0f} s; end of {log}:\n{tail(log)}")
-        if failed():
+        if state() == "FATAL" or (waited > PATIENCE and state() == "BACKOFF"):
             raise StackError(f"{what}: the process keeps failing; end of {log}:\n{tail(log)}")
         time.sleep(STEP)
     say(f"  {what} ({time.monotonic() - started:.1f} s)")
