@@ -1,5 +1,6 @@
 """The command line of the local stack."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 from knative.local.build import BuildError
 from knative.local.build import build as build_tools
 from knative.local.layout import PORT
+from knative.local.run import tour
 from knative.local.stack import Stack
 from knative.local.waiting import StackError
 
@@ -67,11 +69,18 @@ def build() -> None:
 
 
 @app.command()
-def run(local: Local = LOCAL, port: Port = None) -> None:
-    """Up, the example, and how to go on; in the foreground until Ctrl-C."""
-    from knative.local.run import run as run_example  # noqa: PLC0415  # only this command needs it
-
-    run_example(Stack(local, port))
+def run(local: Local = LOCAL, port: Port = None, functions: Functions = "all") -> None:
+    """Up, the example, and how to go on; in the foreground until Ctrl-C, which takes it down."""
+    stack = Stack(local, port, each=functions == "each")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        stack.up()
+        tour(stack.layout)
+        print("The stack runs until Ctrl-C.", flush=True)
+        signal.pause()
+    except KeyboardInterrupt:
+        print("\nstopping ...", flush=True)
+        stack.down()
 
 
 if __name__ == "__main__":
