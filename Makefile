@@ -18,7 +18,7 @@ LOCAL_STACK := $(BIN)/python -m knative.local
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up down status logs run test bench lint format types clean
+.PHONY: help setup build up down status restart logs run test bench lint format types clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ down: $(READY) ## stop it and wipe its files
 
 status: $(READY) ## show its processes
 	@$(LOCAL_STACK) status || true
+
+restart: $(READY) ## restart one process: NAME=functions after a change of code
+	@$(LOCAL_STACK) restart $(NAME)
 
 logs: $(READY) ## follow its logs; NAME=functions for one of them
 	@$(LOCAL_STACK) logs $(NAME)

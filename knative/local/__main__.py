@@ -48,6 +48,12 @@ def status(local: Local = LOCAL) -> None:
 
 
 @app.command()
+def restart(name: str, local: Local = LOCAL) -> None:
+    """Restart one process, for example `functions` after a change of code."""
+    Stack(local).restart(name)
+
+
+@app.command()
 def logs(name: Annotated[str, typer.Argument(help="A process; all if absent.")] = "*", local: Local = LOCAL) -> None:
     """Follow the log of a process."""
     files = sorted((local / "logs").glob(f"{name}.log"))

@@ -1,6 +1,7 @@
 """The whole stack, up and down: real control plane, real Knative Eventing, NATS, and our own processes."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -22,13 +23,15 @@ EVENTING = ("eventing", "ingress", "filter", "mtping")
 
 
 class Stack:
+    """What an earlier `up` in the same directory chose (ports, processes) holds until `down`."""
+
     def __init__(self, local: str | Path = ".local", port: int | None = None, *, each: bool = False) -> None:
         home = Path(local).absolute()
-        remembered = home / "run/port"
-        self._given = port
-        self._known = int(remembered.read_text()) if remembered.exists() else None
-        self.layout = Layout(home, self._known or port or PORT)
-        self.each = each
+        self._choices = home / "run/choices.json"
+        known = json.loads(self._choices.read_text()) if self._choices.exists() else {}
+        self._conflict = port is not None and port != known.get("port", port)
+        self.layout = Layout(home, known.get("port", port or PORT))
+        self.each: bool = known.get("each", each)
         self.supervisor = Supervisor(self.layout)
 
     # The stack
@@ -36,8 +39,9 @@ class Stack:
     def up(self) -> None:
         """Idempotent: what runs is left alone, what is missing is started, what a dead supervisor left is replaced."""
         started = time.monotonic()
-        if self._known and self._given and self._known != self._given:
-            raise StackError(f"{self.layout.home} is up on PORT={self._known}; `down` it first or choose another LOCAL")
+        if self._conflict:
+            where, port = self.layout.home, self.layout.base
+            raise StackError(f"the stack in {where} has PORT={port}; `down` it first or choose another LOCAL=dir")
         tools = build()
         self._prepare(tools)
         self._start_control_plane()
@@ -94,7 +98,7 @@ class Stack:
         self._check_ports()
         for directory in (layout.home, layout.run, layout.bin, layout.logs):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (layout.run / "port").write_text(str(layout.base))
+        self._choices.write_text(json.dumps({"port": layout.base, "each": self.each}))
         credentials.create(layout)
         for name, path in tools.programs.items():
             link = layout.bin / name

@@ -53,7 +53,7 @@ class Supervisor:
 
     def alive(self) -> bool:
         try:
-            self._api.getState()
+            self._call("getState")
         except (OSError, xmlrpc.client.Error):
             return False
         return True
@@ -62,23 +62,23 @@ class Supervisor:
         """Returns at once; a process that runs already is left alone."""
         for name in names:
             with _allowed(Faults.ALREADY_STARTED):
-                self._api.startProcess(name, False)
+                self._call("startProcess", name, False)
 
     def stop(self, name: str) -> None:
         with _allowed(Faults.NOT_RUNNING):
-            self._api.stopProcess(name)
+            self._call("stopProcess", name)
 
     def signal(self, name: str, signal_name: str) -> None:
-        self._api.signalProcess(name, signal_name)
+        self._call("signalProcess", name, signal_name)
 
     def pid(self, name: str) -> int:
-        return int(self._api.getProcessInfo(name)["pid"])
+        return int(self._call("getProcessInfo", name)["pid"])
 
     def info(self) -> list[dict[str, Any]]:
-        return cast(list[dict[str, Any]], self._api.getAllProcessInfo())
+        return cast(list[dict[str, Any]], self._call("getAllProcessInfo"))
 
     def state(self, name: str) -> str:
-        return str(self._api.getProcessInfo(name)["statename"])
+        return str(self._call("getProcessInfo", name)["statename"])
 
     def shutdown(self) -> None:
         """Ends everything, and whatever a dead supervisor left."""
@@ -86,9 +86,9 @@ class Supervisor:
             for info in self.info():
                 # All at once: one after the other, each would wait for the one before.
                 with contextlib.suppress(xmlrpc.client.Fault):
-                    self._api.stopProcess(info["name"], False)
+                    self._call("stopProcess", info["name"], False)
             with contextlib.suppress(OSError, xmlrpc.client.Error):
-                self._api.shutdown()
+                self._call("shutdown")
             with contextlib.suppress(TimeoutError):
                 _until(lambda: not self.alive() and not leftovers(self.layout.home), 15, "")
         left = leftovers(self.layout.home)
@@ -97,10 +97,11 @@ class Supervisor:
                 os.kill(pid, signal.SIGKILL)
         _until(lambda: all(map(_ended, left)), 10, "processes do not end")
 
-    @property
-    def _api(self) -> Any:
-        transport = SupervisorTransport(None, None, f"unix://{self.layout.socket}")
-        return xmlrpc.client.ServerProxy("http://localhost", transport=transport).supervisor
+    def _call(self, method: str, *arguments: object) -> Any:
+        with contextlib.closing(SupervisorTransport(None, None, f"unix://{self.layout.socket}")) as transport:
+            return getattr(xmlrpc.client.ServerProxy("http://localhost", transport=transport).supervisor, method)(
+                *arguments
+            )
 
 
 def leftovers(home: Path) -> list[int]:

@@ -60,6 +60,9 @@ def answers(url: str, ca: Path) -> bool:
     try:
         with direct.open(url, timeout=2) as response:
             return bool(response.status == 200)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
     except (urllib.error.URLError, OSError):
         return False
 
