@@ -40,8 +40,8 @@ class Stack:
         """Idempotent: what runs is left alone, what is missing is started, what a dead supervisor left is replaced."""
         started = time.monotonic()
         if self._conflict:
-            where, port = self.layout.home, self.layout.base
-            raise StackError(f"the stack in {where} has PORT={port}; `down` it first or choose another LOCAL=dir")
+            having = f"the stack in {self.layout.home} has PORT={self.layout.base}"
+            raise StackError(f"{having}; `down` it first or choose another LOCAL=dir")
         tools = build()
         self._prepare(tools)
         self._start_control_plane()
