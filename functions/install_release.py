@@ -66,8 +66,8 @@ def deployed_status(release: Release, offering: Offering, done: Applied) -> dict
     return {
         "name": release.name,
         "revision": done.revision,
-        "chart": done.chart,
-        "version": done.version,
+        "chart": offering.status.chart.name,
+        "version": offering.status.chart.version,
         "digest": release.chart_digest,
         "inputs": release.inputs,
         "offeringGeneration": offering.metadata.generation,
@@ -132,7 +132,8 @@ async def install_release(
             await asyncio.gather(patience, return_exceptions=True)
     if outcome.applied:
         done = outcome.applied
-        message = f"{done.chart} {done.version}, revision {done.revision}"
+        chart_status = offering.status.chart
+        message = f"{chart_status.name} {chart_status.version}, revision {done.revision}"
         said = condition("Deployed", True, "Deployed", message, instance.generation)
         await tell(said, deployed_status(release, offering, done), notes=done.notes)
         return ReleaseDeployed(instance=key, generation=instance.generation, revision=done.revision)

@@ -136,7 +136,7 @@ async def next_version(cluster: Cluster, crd: dict[str, Any]) -> dict[str, Any]:
 
 
 def condition_of(crd: dict[str, Any], kind: str) -> dict[str, Any]:
-    return next((each for each in crd.get("status", {}).get("conditions", []) if each["type"] == kind), {})
+    return next((each for each in crd.get("status", {}).get("conditions") or [] if each["type"] == kind), {})
 
 
 main = function(publish_api, Cluster, ChartStore)

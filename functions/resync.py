@@ -7,7 +7,7 @@ from typing import Any
 
 from events.base import Event, InstanceKey, OfferingKey, event_id
 from events.catalog import BY_TYPE
-from events.instances import InstanceRequested, InstancesChanged, InstanceWithdrawn
+from events.instances import InstanceAdmitted, InstanceRequested, InstancesChanged, InstanceWithdrawn
 from events.offerings import OfferingApplied, OfferingWithdrawn
 from events.ticks import ResyncTicked
 from events.workloads import WorkloadsChanged
@@ -54,13 +54,18 @@ def about_offering(offering: Offering, now: datetime, period: float) -> Event | 
     return OfferingApplied(offering=key, generation=generation)
 
 
-def about_instance(key: InstanceKey, instance: Instance, offering: Offering, now: datetime) -> Event | None:
+def about_instance(
+    key: InstanceKey, instance: Instance, offering: Offering, now: datetime, *, housed: bool = True
+) -> Event | None:
+    """`housed`: its release namespace is there. One that was deleted by hand is made again, and the release in it."""
     if instance.withdrawn:
         held = finalizers.RELEASE in instance.metadata.finalizers
         return InstanceWithdrawn(instance=key) if held else None
     if not offering.published:
         return None  # its instances are told when it is
     if settled(instance, offering):
+        if not housed:
+            return InstanceAdmitted(instance=key, generation=instance.generation)
         ready = instance.condition("Ready")
         current = ready and ready.true and ready.observed_generation == instance.generation
         return None if current else WorkloadsChanged(instance=key)
@@ -82,6 +87,7 @@ async def resync(event: ResyncTicked, cluster: Cluster, brokers: Brokers) -> Non
     now = datetime.now(UTC)
     # Namespaces first: an instance made after this list has no namespace in it.
     namespaces = (await cluster.list(NAMESPACES, labels={ownership.UID: ""}, metadata_only=True))["items"]
+    housed = {namespace["metadata"]["labels"][ownership.UID] for namespace in namespaces}
     offerings = [Offering.model_validate(each) for each in (await cluster.list(OFFERINGS))["items"]]
     found: list[Event | None] = [about_offering(offering, now, event.seconds) for offering in offerings]
     living: set[str] = set()
@@ -90,7 +96,10 @@ async def resync(event: ResyncTicked, cluster: Cluster, brokers: Brokers) -> Non
             continue
         instances = await instances_of(offering, cluster)
         living |= {instance.metadata.uid for _, instance in instances}
-        found += [about_instance(key, instance, offering, now) for key, instance in instances]
+        found += [
+            about_instance(key, instance, offering, now, housed=instance.metadata.uid in housed)
+            for key, instance in instances
+        ]
         if count(instance for _, instance in instances) != offering.status.instances:
             found.append(InstancesChanged(offering=offering.metadata.name))
     found += orphans(namespaces, living)

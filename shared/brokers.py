@@ -3,7 +3,8 @@
 from typing import Self
 
 import aiohttp
-from cloudevents.http import CloudEvent, to_binary
+from cloudevents.conversion import to_binary
+from cloudevents.http import CloudEvent
 
 from shared.cluster import Cluster
 from shared.errors import RetryLater

@@ -27,10 +27,11 @@ class Cluster:
         self._api = api
 
     @classmethod
-    async def open(cls) -> Self:
-        """As the kubeconfig says ($KUBECONFIG), or as the pod's service account."""
+    async def open(cls, kubeconfig: str | None = None) -> Self:
+        """As the kubeconfig says (by default $KUBECONFIG), or as the pod's service account."""
         configuration = client.Configuration()
-        await config.load_config(client_configuration=configuration)
+        named = {"config_file": kubeconfig} if kubeconfig else {}
+        await config.load_config(client_configuration=configuration, **named)
         configuration.connection_pool_maxsize = 0  # aiohttp's word for no limit: what runs at once is bounded elsewhere
         return cls(client.ApiClient(configuration))
 
@@ -61,7 +62,8 @@ class Cluster:
         if labels:
             query["labelSelector"] = selector(labels)
         accept = metadata_only and "List"
-        return await self._request("GET", resource.path(namespace), query, accept=accept, impersonate=impersonate)
+        found = await self._request("GET", resource.path(namespace), query, accept=accept, impersonate=impersonate)
+        return {**found, "items": found.get("items") or []}  # an empty list of metadata has null for items
 
     async def create(self, resource: Resource, body: Object, namespace: str | None = None) -> Object:
         return await self._request("POST", resource.path(namespace), body=body)

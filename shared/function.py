@@ -21,7 +21,8 @@ from uuid import UUID
 
 import functions_framework.aio
 import structlog
-from cloudevents.http import CloudEvent, from_http, to_binary
+from cloudevents.conversion import to_binary
+from cloudevents.http import CloudEvent, from_http
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -74,7 +75,7 @@ def function(handler: Handler, *clients: type[Any]) -> Callable[[Request], Await
     async def answer(request: Request) -> tuple[str, Response]:
         try:
             envelope = from_http(dict(request.headers), await request.body())
-            structlog.contextvars.bind_contextvars(event=envelope["id"], type=envelope["type"])
+            structlog.contextvars.bind_contextvars(event_id=envelope["id"], type=envelope["type"])
             event = parse(envelope, models)
         except (ValueError, ValidationError, Misdirected) as error:
             log.warning("refused an event", error=str(error))

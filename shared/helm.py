@@ -82,8 +82,6 @@ class Applied:
     """What Helm says of a revision."""
 
     revision: int
-    chart: str
-    version: str
     resources: tuple[str, ...]
     notes: str
 
@@ -266,11 +264,8 @@ def revision(metadata: Object) -> Revision:
 
 
 def applied(answer: dict[str, Any]) -> Applied:
-    chart = answer.get("chart", {}).get("metadata", {})
     return Applied(
         revision=answer["version"],
-        chart=chart.get("name", ""),
-        version=chart.get("version", ""),
         resources=inventory(answer.get("manifest", "")),
         notes=answer.get("info", {}).get("notes", ""),
     )

@@ -55,7 +55,7 @@ def name_for(offering: Offering, instance: Instance) -> str:
 def named(text: str, unique: str, limit: int, *, always_unique: bool = False) -> str:
     """A DNS label of at most `limit` characters; what is cut or changed is made up for by a hash of `unique`."""
     label = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-    if label == text and len(label) <= limit and not always_unique:
+    if label and label == text and len(label) <= limit and not always_unique:
         return label
     suffix = hashlib.sha256(unique.encode()).hexdigest()[:HASH_LENGTH]
     kept = label[: limit - HASH_LENGTH - 1].rstrip("-")

@@ -9,7 +9,7 @@ from shared.offering import Offering, Parameter, Plan, Values
 
 Path = tuple[str, ...]
 
-_STEP = re.compile(r'(?:^|\.)([^.\[\]"]+)|\["((?:[^"\\]|\\.)*)"\]')
+_STEP = re.compile(r'(?:(?<=.)\.|(?<!.))([^.\[\]"]+)|\["((?:[^"\\]|\\.)*)"\]', re.S)
 _PLACEHOLDER = re.compile(r"\$(\$\(|\(([a-z]+\.[a-z]+)\))")
 
 

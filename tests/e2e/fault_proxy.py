@@ -1,0 +1,106 @@
+"""Stands between one function and the API server, and kills the function when its n-th write has been taken.
+
+It forwards everything as it is (its own connection to the API server verifies TLS); only the moment of the kill is its.
+"""
+
+import base64
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from ssl import SSLContext, create_default_context
+from typing import Any
+
+import aiohttp
+import yaml
+from aiohttp import web
+
+from knative.local.stack import Stack
+
+HOP_BY_HOP = {"host", "connection", "transfer-encoding", "content-length", "content-encoding", "keep-alive"}
+
+
+@dataclass
+class FaultProxy:
+    stack: Stack
+    name: str
+    upstream: str
+    tls: SSLContext
+    kill_after: int
+    writes: int = 0
+    kills: list[str] = field(default_factory=list)
+
+    @classmethod
+    @asynccontextmanager
+    async def before(cls, stack: Stack, name: str, kill_after: int) -> AsyncIterator["FaultProxy"]:
+        """The function `name` talks through the proxy while the block runs."""
+        path = stack.layout.kubeconfig_of(name)
+        original = path.read_text()
+        config: dict[str, Any] = yaml.safe_load(original)
+        authority, server = config["clusters"][0]["cluster"].get("certificate-authority"), _server(config)
+        data = config["clusters"][0]["cluster"].get("certificate-authority-data")
+        tls = create_default_context(cafile=authority) if authority else create_default_context(cadata=_pem(data))
+        proxy = cls(stack, name, server, tls, kill_after)
+        async with proxy.serving() as url:
+            config["clusters"][0]["cluster"] = {"server": url}
+            await proxy.use(path, yaml.safe_dump(config))
+            try:
+                yield proxy
+            finally:
+                await proxy.use(path, original)
+
+    async def use(self, path: Path, kubeconfig: str) -> None:
+        path.write_text(kubeconfig)
+        self.stack.restart(self.name)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        connector = aiohttp.TCPConnector(ssl=self.tls, limit=0)
+        async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+
+            async def forward(request: web.Request) -> web.StreamResponse:
+                return await self.forward(request, session)
+
+            app = web.Application(client_max_size=64 * 1024 * 1024)
+            app.router.add_route("*", "/{path:.*}", forward)
+            runner = web.AppRunner(app)
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+            await runner.cleanup()
+
+    async def forward(self, request: web.Request, session: aiohttp.ClientSession) -> web.StreamResponse:
+        headers = {key: value for key, value in request.headers.items() if key.lower() not in HOP_BY_HOP}
+        target = f"{self.upstream}{request.rel_url}"
+        async with session.request(request.method, target, headers=headers, data=await request.read()) as answer:
+            self.count(request)
+            response = web.StreamResponse(status=answer.status)
+            for key, value in answer.headers.items():
+                if key.lower() not in HOP_BY_HOP - {"content-encoding"}:
+                    response.headers[key] = value
+            with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                await response.prepare(request)
+                async for chunk in answer.content.iter_any():
+                    await response.write(chunk)
+                await response.write_eof()
+        return response
+
+    def count(self, request: web.Request) -> None:
+        """A heartbeat is no step of anything."""
+        if request.method == "GET" or "/leases" in request.path:
+            return
+        self.writes += 1
+        if self.writes == self.kill_after:
+            self.kills.append(f"{request.method} {request.path}")
+            self.stack.signal(self.name, "KILL")
+
+
+def _server(config: dict[str, Any]) -> str:
+    server: str = config["clusters"][0]["cluster"]["server"]
+    return server.rstrip("/")
+
+
+def _pem(data: str | None) -> str:
+    return base64.b64decode(data or "").decode()

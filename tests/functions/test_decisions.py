@@ -1,0 +1,233 @@
+"""What the functions decide, apart from what they do about it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from events.base import OfferingKey
+from events.instances import InstanceAdmitted, InstanceDegraded, InstanceReady, InstanceRequested, InstanceWithdrawn
+from events.offerings import OfferingApplied, OfferingWithdrawn
+from events.workloads import WorkloadsChanged
+from functions.install_release import failed_status, last_good, next_step, too_soon
+from functions.publish_api import not_enforced
+from functions.remove_release import waits_for
+from functions.report_health import news, ready
+from functions.resync import about_instance, about_offering, due
+from functions.retire_offering import instances_remain
+from shared.conditions import Condition
+from shared.health import CURRENT, Health
+from shared.helm import Revision
+from shared.instance import count, settled
+from shared.releases import release_for
+from tests.builders import KEY, condition, deployed, instance, offering
+
+NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+
+
+def revision(number: int, status: str, inputs: str = "same") -> Revision:
+    return Revision(number, status, inputs, "holder-1", f"sh.helm.release.v1.x.v{number}", "1")
+
+
+@pytest.mark.parametrize(
+    ("history", "step"),
+    [
+        ([], "apply"),
+        ([revision(1, "deployed")], "nothing"),
+        ([revision(1, "deployed", "other")], "apply"),
+        ([revision(1, "failed")], "apply"),
+        ([revision(1, "pending-install")], "sweep"),
+        ([revision(1, "deployed"), revision(2, "pending-upgrade")], "sweep"),
+        ([revision(1, "deployed"), revision(2, "pending-rollback")], "sweep"),
+        ([revision(1, "superseded"), revision(2, "deployed")], "nothing"),
+        ([revision(1, "superseded", "a"), revision(2, "failed"), revision(3, "deployed", "a")], "apply"),
+    ],
+)
+def test_the_history_tells_what_to_do(history: list[Revision], step: str) -> None:
+    assert next_step(history, "same") == step
+
+
+def test_a_failed_upgrade_goes_back_to_the_last_revision_that_was_deployed() -> None:
+    history = [revision(1, "superseded"), revision(2, "deployed"), revision(3, "failed")]
+    assert last_good(history) == history[1]
+    assert last_good([revision(1, "failed")]) is None
+
+
+def test_the_same_inputs_are_tried_again_later_each_time_and_others_at_once() -> None:
+    found = instance()
+    release = release_for(offering(), found)
+    waits = []
+    for _ in range(12):
+        status = failed_status(found, release, NOW)
+        waits.append((datetime.fromisoformat(status["retryAt"]) - NOW).total_seconds())
+        found = instance(status={"release": status})
+    assert waits == [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600, 3600]
+    assert too_soon(found, release.inputs, NOW)
+    assert not too_soon(found, "others", NOW)
+    assert not too_soon(found, release.inputs, NOW + timedelta(hours=1))
+
+
+def test_what_is_deployed_stays_said_when_an_upgrade_fails() -> None:
+    found = instance(status=deployed())
+    status = failed_status(found, release_for(offering(), found), NOW)
+    assert {key: status[key] for key in ("name", "revision", "digest")} == {
+        "name": "orders",
+        "revision": 1,
+        "digest": "sha256:" + "a" * 64,
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (instance(status=deployed()), True),
+        (instance(status=deployed(), generation=2), False),
+        (instance(status=deployed(offering_generation=0)), False),
+        (instance(status=deployed(), finalizers=[]), False),
+        (instance(), False),
+    ],
+)
+def test_an_instance_is_settled_when_nothing_is_left_to_do(found: Any, expected: bool) -> None:
+    assert settled(found, offering()) is expected
+
+
+def test_ready_says_the_first_step_that_failed_else_what_the_workloads_say() -> None:
+    refused = instance(status={"conditions": [condition("Accepted", "False", "UnknownPlan", message="m")]})
+    assert (ready(refused, CURRENT).status, ready(refused, CURRENT).reason) == ("False", "UnknownPlan")
+    fine = instance(status=deployed())
+    assert ready(fine, CURRENT).true
+    assert ready(fine, Health("Failed", "ImagePullBackOff", "pod x")).reason == "ImagePullBackOff"
+
+
+def test_ready_speaks_of_the_generation_that_is_deployed() -> None:
+    behind = instance(status=deployed(generation=1), generation=2)
+    assert ready(behind, CURRENT).observed_generation == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (None, "True", InstanceReady),
+        ("False", "True", InstanceReady),
+        ("True", "True", None),
+        ("True", "False", InstanceDegraded),
+        ("False", "False", None),
+        (None, "False", None),
+    ],
+)
+def test_only_a_change_is_news(before: Any, after: Any, said: Any) -> None:
+    def of(status: Any) -> Condition | None:
+        return Condition.model_validate(condition("Ready", status)) if status else None
+
+    changed = of(after)
+    assert changed is not None
+    told = news(KEY, of(before), changed)
+    assert told is None if said is None else isinstance(told, said)
+
+
+def tries(period: float, until: float) -> list[float]:
+    """The ages at which something that stays broken is tried, with ticks at every period."""
+    ticks = [period * n for n in range(1, int(until / period) + 1)]
+    return [age for age in ticks if due(age, period)]
+
+
+def test_what_stays_broken_is_tried_ever_more_seldom_and_never_given_up() -> None:
+    assert tries(30, 1000) == [30, 60, 120, 240, 300, 600, 900]
+    assert tries(60, 1000) == [60, 120, 240, 300, 600, 900]
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (offering(), None),
+        (offering(generation=2, status={"conditions": [condition("Ready", generation=1)]}), OfferingApplied),
+        (offering(status={}), OfferingApplied),
+    ],
+)
+def test_an_offering_that_is_not_published_is_sent_again(found: Any, said: Any) -> None:
+    told = about_offering(found, NOW, 60)
+    assert told is None if said is None else isinstance(told, said)
+
+
+def test_a_broken_offering_is_spaced_out() -> None:
+    def after(seconds: float) -> Any:
+        moment = (NOW - timedelta(seconds=seconds)).isoformat()
+        broken = condition("Ready", "False", "ChartNotFound", lastTransitionTime=moment)
+        return about_offering(offering(status={"conditions": [broken]}), NOW, 30)
+
+    assert isinstance(after(30), OfferingApplied)
+    assert after(90) is None
+
+
+def test_a_withdrawn_offering_is_sent_until_it_is_let_go() -> None:
+    base = offering()
+    metadata = base.metadata.model_copy(update={"deletion_timestamp": "now", "finalizers": ["chandlery.dev/api"]})
+    held = base.model_copy(update={"metadata": metadata})
+    assert about_offering(held, NOW, 60) == OfferingWithdrawn(
+        offering=OfferingKey(name="database", uid="o-1"), generation=1
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (instance(status=deployed()), None),
+        (instance(), InstanceRequested),
+        (instance(status=deployed(), generation=2), InstanceRequested),
+        (instance(deletionTimestamp="now"), InstanceWithdrawn),
+        (instance(deletionTimestamp="now", finalizers=["somebody/else"]), None),
+        (
+            instance(status={"release": {"retryAt": (NOW + timedelta(minutes=1)).isoformat()}}),
+            None,
+        ),
+        (
+            instance(status={"release": {"retryAt": (NOW - timedelta(minutes=1)).isoformat()}}),
+            InstanceRequested,
+        ),
+        (
+            instance(status=deployed() | {"conditions": [condition(k) for k in ("Accepted", "Isolated", "Deployed")]}),
+            WorkloadsChanged,
+        ),
+    ],
+)
+def test_an_instance_is_sent_again_when_something_is_missing(found: Any, said: Any) -> None:
+    told = about_instance(KEY, found, offering(), NOW)
+    assert told is None if said is None else isinstance(told, said)
+
+
+def test_a_release_namespace_that_was_deleted_by_hand_is_made_again() -> None:
+    told = about_instance(KEY, instance(status=deployed()), offering(), NOW, housed=False)
+    assert told == InstanceAdmitted(instance=KEY, generation=1)
+
+
+def test_instances_are_counted_by_what_they_say() -> None:
+    def with_ready(status: str, reason: str) -> Any:
+        return instance(status={"conditions": [condition("Ready", status, reason)]})
+
+    counts = count(
+        [with_ready("True", "Ready"), with_ready("False", "Progressing"), with_ready("False", "HookFailed"), instance()]
+    )
+    assert (counts.total, counts.ready, counts.failed) == (4, 1, 1)
+
+
+def test_what_is_waited_for_is_named() -> None:
+    namespace = {
+        "metadata": {"name": "ns"},
+        "status": {
+            "conditions": [
+                {"type": "NamespaceContentRemaining", "status": "True", "message": "pods. has 1 resource instances"},
+                {"type": "NamespaceDeletionDiscoveryFailure", "status": "False", "message": "fine"},
+            ]
+        },
+    }
+    assert waits_for(namespace) == "waits for namespace ns to go: pods. has 1 resource instances"
+    assert instances_remain(["a/b"]) == "waits for 1 instance to be deleted: a/b"
+    assert instances_remain([f"a/{n}" for n in range(7)]).endswith("a/4 and 2 more")
+
+
+def test_what_no_function_enforces_yet_is_said() -> None:
+    asked = offering(
+        policies={"quota": {"pods": 1}, "podSecurity": "restricted"}, plans=[{"name": "s", "quota": {"pods": 1}}]
+    )
+    assert not_enforced(asked.spec) == ["policies.quota", "plans[s].quota"]
+    assert not_enforced(offering().spec) == []

@@ -1,0 +1,121 @@
+"""The consumer API that follows from an Offering and a chart's values."""
+
+from typing import Any
+
+import pytest
+
+from shared.errors import Refused
+from shared.schema import crd_for, value_schema
+from tests.builders import offering
+
+VALUES: dict[str, Any] = {
+    "replicaCount": 1,
+    "image": {"repository": "nginx", "tag": ""},
+    "primary": {"persistence": {"size": "8Gi", "enabled": True}},
+    "extraEnv": [],
+    "ports": [80, 443],
+    "nodeSelector": {},
+    "existingSecret": None,
+    "ratio": 0.5,
+    "x.y": "dotted",
+}
+
+
+def spec_of(values: dict[str, Any] = VALUES, **spec: Any) -> dict[str, Any]:
+    crd = crd_for(offering(**spec), values)
+    found: dict[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("value", "schema"),
+    [
+        (True, {"type": "boolean"}),
+        (1, {"type": "integer"}),
+        (0.5, {"type": "number"}),
+        ("a", {"type": "string"}),
+        ([1, 2], {"type": "array", "items": {"type": "integer"}}),
+        ([1, "a"], {"type": "array", "items": {"x-kubernetes-preserve-unknown-fields": True}}),
+        ([{"a": 1}], {"type": "array", "items": {"x-kubernetes-preserve-unknown-fields": True}}),
+        ([], {"type": "array", "items": {"x-kubernetes-preserve-unknown-fields": True}}),
+        ({}, {"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
+        (None, {"x-kubernetes-preserve-unknown-fields": True}),
+    ],
+)
+def test_a_value_tells_its_type(value: Any, schema: dict[str, Any]) -> None:
+    assert value_schema(value) == schema
+
+
+def test_only_parameters_are_exposed_under_the_names_the_provider_gave() -> None:
+    found = spec_of(
+        parameters=[
+            {"path": "primary.persistence.size", "name": "storage", "description": "Disk", "pattern": "^[0-9]+Gi$"},
+            {"path": "replicaCount", "minimum": 1, "maximum": 5, "default": 2},
+            {"path": '["x.y"]', "name": "dotted", "enum": ["a", "b"], "immutable": True, "required": True},
+        ]
+    )
+    assert found == {
+        "type": "object",
+        "required": ["dotted"],
+        "properties": {
+            "storage": {"type": "string", "description": 'Disk\nDefault: "8Gi"', "pattern": "^[0-9]+Gi$"},
+            "replicaCount": {
+                "type": "integer",
+                "description": "Default: 1",
+                "minimum": 1,
+                "maximum": 5,
+                "default": 2,
+            },
+            "dotted": {
+                "type": "string",
+                "description": 'Default: "dotted"',
+                "enum": ["a", "b"],
+                "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": "can't be changed once it is set"}],
+            },
+        },
+    }
+
+
+def test_the_chart_s_defaults_are_told_and_not_set() -> None:
+    assert "default" not in spec_of()["properties"]["replicaCount"]
+
+
+def test_plans_add_a_field_of_their_own() -> None:
+    found = spec_of(
+        parameters=[], plans=[{"name": "small", "description": "One pod"}, {"name": "large", "default": True}]
+    )
+    assert found["properties"] == {
+        "plan": {"type": "string", "enum": ["small", "large"], "default": "large", "description": "small: One pod"}
+    }
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason", "words"),
+    [
+        ([{"path": "replicaCont"}], "UnknownParameter", r"spec\.parameters\[0\]\.path.*did you mean replicaCount\?"),
+        ([{"path": "nothing.like.it"}], "UnknownParameter", "give its type"),
+        ([{"path": "a["}], "InvalidPath", r"spec\.parameters\[0\]\.path"),
+        ([{"path": "replicaCount"}, {"path": "replicaCount"}], "DuplicateParameter", r"spec\.parameters\[1\]"),
+        ([{"path": "replicaCount"}, {"path": "ratio", "name": "replicaCount.x"}], "DuplicateParameter", "lies inside"),
+        ([{"path": "replicaCount", "enum": [1, 2], "default": 3}], "InvalidParameter", "3 is not in its enum"),
+        ([{"path": "replicaCount", "secret": True}], "NotSupported", "secret"),
+    ],
+)
+def test_a_parameter_that_can_t_be_is_refused_with_field_and_fix(parameters: Any, reason: str, words: str) -> None:
+    with pytest.raises(Refused, match=words) as refused:
+        spec_of(parameters=parameters)
+    assert refused.value.reason == reason
+
+
+def test_a_value_the_chart_reads_without_declaring_it_needs_a_type() -> None:
+    assert spec_of(parameters=[{"path": "hidden.flag", "type": "boolean"}])["properties"] == {
+        "hidden": {"type": "object", "properties": {"flag": {"type": "boolean"}}}
+    }
+
+
+def test_a_required_parameter_makes_its_parents_required_up_to_the_spec() -> None:
+    crd = crd_for(offering(parameters=[{"path": "image.repository", "required": True}]), VALUES)
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert schema["required"] == ["spec"]
+    assert schema["properties"]["spec"]["required"] == ["image"]
+    assert schema["properties"]["spec"]["properties"]["image"]["required"] == ["repository"]
