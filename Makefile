@@ -18,7 +18,7 @@ LOCAL_STACK := $(BIN)/python -m knative.local
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up down status restart logs run test bench lint format types clean
+.PHONY: help setup build up down status restart logs run test bench lint format types generate clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,11 @@ lint: $(READY) ## style, imports and formatting
 
 types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
+
+generate: $(READY) ## what follows from the code: CRDs, Triggers, Services, event schemas
+	@$(BIN)/python -m events.catalog
+	@$(BIN)/python -m shared.crds
+	@$(BIN)/python -m knative.manifests
 
 format: $(READY) ## put the code in shape
 	@$(BIN)/ruff check --fix .

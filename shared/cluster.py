@@ -99,6 +99,12 @@ class Cluster:
             return False
         return True
 
+    async def text(self, path: str) -> str:
+        """What the API server answers on a path of its own, such as /metrics."""
+        url, headers = await self._prepare(path, None)
+        response = await self._api.call_api("GET", url, header_params=headers | {"Accept": "text/plain"})
+        return (await response.read()).decode()
+
     @asynccontextmanager
     async def watch(
         self,
