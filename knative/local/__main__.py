@@ -13,6 +13,7 @@ from knative.local.build import build as build_tools
 from knative.local.layout import PORT
 from knative.local.run import tour
 from knative.local.stack import Stack
+from knative.local.tools import cache
 from knative.local.waiting import StackError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -70,8 +71,7 @@ def logs(name: Annotated[str, typer.Argument(help="A process; all if absent.")] 
 def build() -> None:
     """Build the programs that are missing."""
     tools = build_tools()
-    for name, path in sorted(tools.programs.items()):
-        print(f"{name:<24} {path}")
+    print(f"{len(tools.programs)} programs in {cache() / 'tools'}")
 
 
 @app.command()

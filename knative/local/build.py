@@ -124,7 +124,9 @@ class _Runner:
 
     def check(self, code: int, arguments: tuple[str, ...]) -> None:
         if code:
-            tail = "\n  ".join(self.log.read_text(errors="replace").splitlines()[-TAIL:])
+            # A line without a space is the name of a package compiled, not a complaint.
+            complaints = [line for line in self.log.read_text(errors="replace").splitlines() if " " in line]
+            tail = "\n  ".join(complaints[-TAIL:])
             what = f"building {self.module.name} failed (go {arguments[0]}, exit code {code})"
             raise BuildError(f"{what}; end of {self.log}:\n  {tail}")
 
