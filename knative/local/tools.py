@@ -71,7 +71,12 @@ MODULES = (
         patched="knative.dev/eventing",
         share=("knative.dev/eventing", ("config/**/*.yaml",)),
     ),
-    Module("helm", {"helm": "helm.sh/helm/v4/cmd/helm"}),
+    # Charts read the version as .Capabilities.HelmVersion.
+    Module(
+        "helm",
+        {"helm": "helm.sh/helm/v4/cmd/helm"},
+        ldflags="-X helm.sh/helm/v4/internal/version.version=v4.2.4",
+    ),
 )
 
 
