@@ -7,6 +7,7 @@ import re
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from shared.errors import Refused
 
@@ -67,7 +68,6 @@ def _members(archive: bytes, name: str, budget: Budget) -> Iterator[tuple[str, C
     """Each entry's path and, unless it is a folder, how to read it before going on to the next."""
     with tarfile.open(fileobj=_Counted(archive, name, budget), mode="r|") as tar:
         for member in tar:
-            tar.members = []  # else tarfile remembers them all  # type: ignore[attr-defined, unused-ignore]
             budget.take_entry(name)
             if member.isdir():
                 yield member.name, None
@@ -77,7 +77,7 @@ def _members(archive: bytes, name: str, budget: Budget) -> Iterator[tuple[str, C
                 raise Refused("UnsafePath", f"{name}: {_shown(member.name)} is {kind}; put the file itself there")
             if member.size > FILE_LIMIT:
                 raise Refused("ArchiveTooLarge", f"{name}: {_shown(member.name)} has more than 5 MiB, Helm's limit")
-            yield member.name, lambda member=member: _content(tar, member)
+            yield member.name, partial(_content, tar, member)
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from shared import documents, semver
 from shared.archive import Budget, unpack
 from shared.errors import Refused
-from shared.values import Values, merge
+from shared.offering import Values
+from shared.values import merge
 
 NESTING = 8
 READ = ("Chart.yaml", "values.yaml", "requirements.yaml")

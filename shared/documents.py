@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -19,18 +19,22 @@ DEPTH = 100
 
 
 class Loader(yaml.CSafeLoader):
-    """Plain scalars as Go's yaml.v2 resolves them: no dates, no base 60, but y, n, 0o17 and 1e3. Unknown tags are ignored."""
+    """Resolves plain scalars as Go's yaml.v2: no dates or base 60, but y, n, 0o17, 1e3. Other tags are passed over."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}
-    yaml_constructors: dict[Any, Any] = {}
+    yaml_constructors: ClassVar[dict[Any, Any]] = {}
+
+    def nothing(self, _node: yaml.Node) -> None:
+        return None
 
     def text(self, node: yaml.ScalarNode) -> str:
         return str(self.construct_scalar(node))
 
-    def integer(self, node: yaml.ScalarNode) -> int:
+    def integer(self, node: yaml.ScalarNode) -> int | float:
         digits = self.text(node).replace("_", "")
         octal = re.fullmatch(r"([-+]?)0([0-7]+)", digits)
-        return int(f"{octal[1]}0o{octal[2]}" if octal else digits, 0)
+        number = int(f"{octal[1]}0o{octal[2]}" if octal else digits, 0)
+        return number if abs(number) < 2**64 else float(number)
 
     def number(self, node: yaml.ScalarNode) -> float:
         number = float(self.text(node).replace("_", "").replace(".inf", "inf").replace(".nan", "nan").lower())
@@ -57,7 +61,9 @@ class Loader(yaml.CSafeLoader):
     def any(self, node: yaml.Node) -> Any:
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node)
-        return self.items(node) if isinstance(node, yaml.SequenceNode) else self.text(node)
+        if isinstance(node, yaml.SequenceNode):
+            return self.items(node)
+        return self.text(node) if isinstance(node, yaml.ScalarNode) else None
 
 
 _RESOLVERS = (
@@ -74,7 +80,7 @@ _RESOLVERS = (
 for _name, _pattern, _first in _RESOLVERS:
     _characters = [*_first, ""] if _name == "null" else list(_first)
     Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"(?:{_pattern})\\Z"), _characters)
-Loader.add_constructor("tag:yaml.org,2002:null", lambda loader, node: None)
+Loader.add_constructor("tag:yaml.org,2002:null", Loader.nothing)
 Loader.add_constructor("tag:yaml.org,2002:bool", Loader.truth)
 Loader.add_constructor("tag:yaml.org,2002:int", Loader.integer)
 Loader.add_constructor("tag:yaml.org,2002:float", Loader.number)
@@ -85,11 +91,10 @@ def load(text: bytes, where: str, limit: int) -> tuple[list[Any], int]:
     """All documents of a stream, and how many nodes they have when aliases are followed; at most `limit`."""
     try:
         nodes = measure(text, where, limit)
-        return list(yaml.load_all(text, Loader)), nodes  # noqa: S506 - a safe loader, and a stricter one
-    except (yaml.YAMLError, ValueError) as error:
-        raise Refused(
-            "InvalidYaml", f"{where}: {' '.join(str(error).split())}; `helm lint` helps to find it"
-        ) from error
+        return list(yaml.load_all(text, Loader)), nodes
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        what = " ".join(str(error).split())
+        raise Refused("InvalidYaml", f"{where}: {what}; `helm lint` helps to find it") from error
 
 
 @dataclass
@@ -154,8 +159,8 @@ def pick(text: str, path: tuple[str, ...], where: str) -> str | None:
         end = _pass(chain([first], events))
     except yaml.YAMLError as error:
         raise Refused("InvalidYaml", f"{where}: {' '.join(str(error).split())}") from error
-    start = first.start_mark
-    return " " * start.column + text[start.index : end.end_mark.index]
+    start, stop = first.start_mark, end.end_mark
+    return " " * start.column + text[start.index : stop.index] if start and stop else None
 
 
 def _go_to(events: Iterator[yaml.Event], key: str) -> bool:

@@ -13,7 +13,7 @@ _VERSION = re.compile(
 def stable(version: str) -> tuple[int, int, int] | None:
     """What a release is ordered by; None for a pre-release and for what is no version."""
     match = _VERSION.fullmatch(version)
-    if match is None or match[4]:
+    if match is None or match[4] or not valid(version):
         return None
     return int(match[1]), int(match[2] or 0), int(match[3] or 0)
 

@@ -1,0 +1,142 @@
+"""Where charts are kept by digest: an object store of NATS JetStream, with a cache on local disk before it."""
+
+import asyncio
+import io
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import nats.errors
+import nats.js.errors
+import structlog
+from nats.aio.client import Client
+
+from shared.cache import Cache
+from shared.charts import digest_of
+from shared.errors import RetryLater
+from shared.offering import DIGEST
+
+BUCKET = "charts"
+CONNECT = 5.0
+PATIENCE = 20.0
+
+log = structlog.get_logger()
+
+
+class ChartStore:
+    def __init__(self, client: Client, cache: Cache) -> None:
+        self._client = client
+        self._cache = cache
+
+    @classmethod
+    async def open(cls, url: str | None = None, cache: Cache | None = None) -> Self:
+        """$NATS_URL and $NATS_CREDS. Reconnects for ever, once it was connected."""
+        kept = cache if cache is not None else await asyncio.to_thread(Cache.open)
+        client = Client()
+        try:
+            async with _bounded(CONNECT):
+                await client.connect(
+                    url or os.environ.get("NATS_URL", "nats://127.0.0.1:4222"),
+                    name="chandlery charts",
+                    user_credentials=os.environ.get("NATS_CREDS") or None,
+                    max_reconnect_attempts=-1,
+                    error_cb=_on_error,
+                    disconnected_cb=_on_disconnected,
+                    reconnected_cb=_on_reconnected,
+                )
+        except BaseException:
+            await client.close()
+            raise
+        return cls(client, kept)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def put(self, archive: bytes) -> str:
+        """The digest. What is there already is not written again."""
+        digest = digest_of(archive)
+        async with _bounded(PATIENCE):
+            bucket = await self._bucket()
+            if not await _has(bucket, digest):
+                await bucket.put(digest, archive)
+        await asyncio.to_thread(self._cache.keep, digest, archive)
+        return digest
+
+    async def has(self, digest: str) -> bool:
+        async with _bounded(PATIENCE):
+            return await _has(await self._bucket(), digest)
+
+    async def path(self, digest: str) -> Path | None:
+        """A local file with the archive. Don't keep the path: ask again, the cache is bounded."""
+        if not re.match(DIGEST, digest):
+            return None
+        found = await asyncio.to_thread(self._cache.find, digest)
+        if found:
+            return found
+        async with _bounded(PATIENCE):
+            archive = await self._get(digest)
+        return None if archive is None else await asyncio.to_thread(self._cache.keep, digest, archive)
+
+    async def delete(self, digest: str) -> None:
+        async with _bounded(PATIENCE):
+            bucket = await self._bucket()
+            if await _has(bucket, digest):
+                await bucket.delete(digest)
+        await asyncio.to_thread(self._cache.drop, digest)
+
+    async def _get(self, digest: str) -> bytes | None:
+        """What is damaged is as good as gone, and is removed so that it can be put again."""
+        bucket = await self._bucket()
+        content = io.BytesIO()
+        try:
+            await bucket.get(digest, content)
+        except nats.js.errors.ObjectNotFoundError:
+            return None
+        except nats.js.errors.DigestMismatchError:
+            content = io.BytesIO()
+        if digest_of(content.getvalue()) == digest:
+            return content.getvalue()
+        log.error("chart is damaged in the store", digest=digest)
+        await bucket.delete(digest)
+        return None
+
+    async def _bucket(self) -> Any:
+        """Looked up each time, for NATS may have lost it over a restart."""
+        stream = self._client.jetstream()
+        try:
+            return await stream.object_store(BUCKET)
+        except nats.js.errors.NotFoundError:
+            return await stream.create_object_store(BUCKET, description="Chart archives by digest", storage="file")
+
+
+async def _has(bucket: Any, digest: str) -> bool:
+    try:
+        await bucket.get_info(digest)
+    except nats.js.errors.ObjectNotFoundError:
+        return False
+    return True
+
+
+@asynccontextmanager
+async def _bounded(seconds: float) -> AsyncIterator[None]:
+    """NATS may be away: that is no error of ours, and no reason to wait for ever."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except (nats.errors.Error, TimeoutError, OSError) as error:
+        raise RetryLater(f"NATS can't be reached: {error!r}", after=2) from error
+
+
+async def _on_error(error: Exception) -> None:
+    log.debug("nats", error=repr(error))  # one for each attempt to connect; the two below are enough
+
+
+async def _on_disconnected() -> None:
+    log.warning("connection to NATS is lost")
+
+
+async def _on_reconnected() -> None:
+    log.info("connection to NATS is back")
