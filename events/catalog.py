@@ -22,7 +22,7 @@ from events.instances import (
 )
 from events.offerings import OfferingApplied, OfferingWithdrawn
 from events.policies import PoliciesApplied, PoliciesRefused
-from events.releases import ReleaseDeployed, ReleaseFailed, ReleaseRemoved
+from events.releases import ReleaseDeployed, ReleaseFailed, ReleaseRemoved, ReleaseStalled
 from events.ticks import ResyncTicked
 from events.workloads import WorkloadsChanged
 
@@ -53,6 +53,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(PoliciesRefused, "instances", ("apply_policies",), ("report_health",)),
     Entry(ReleaseDeployed, "instances", ("install_release",), ("report_health",)),
     Entry(ReleaseFailed, "instances", ("install_release",), ("report_health",)),
+    Entry(ReleaseStalled, "instances", ("resync",), ("install_release",)),
     Entry(WorkloadsChanged, "instances", ("instances_source", "resync"), ("report_health",)),
     Entry(InstanceReady, "instances", ("report_health",), ()),
     Entry(InstanceDegraded, "instances", ("report_health",), ()),

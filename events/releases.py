@@ -23,6 +23,12 @@ class ReleaseFailed(InstanceEvent):
     reason: str
 
 
+class ReleaseStalled(InstanceEvent):
+    """An upgrade has had its time and its workloads did not become ready, though those before it were."""
+
+    type: ClassVar[str] = "dev.chandlery.release.stalled.v1"
+
+
 class ReleaseRemoved(InstanceEvent):
     """Release and namespace are gone and the instance was let go."""
 

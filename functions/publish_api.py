@@ -3,8 +3,6 @@
 import asyncio
 from typing import Any
 
-from shared.store import ChartStore
-
 from events.apis import ApiPublished, ApiRefused
 from events.charts import ChartRefused, ChartRegistered
 from shared import charts, rights
@@ -16,6 +14,7 @@ from shared.offering import Offering, OfferingSpec, Policies
 from shared.reports import offering_of, report_offering
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS
 from shared.schema import OFFERING_LABEL, crd_for
+from shared.store import ChartStore
 
 ESTABLISH_SECONDS = 10
 

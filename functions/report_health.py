@@ -68,15 +68,11 @@ async def report_health(event: Happened, cluster: Cluster) -> InstanceReady | In
         pods = (await cluster.list(PODS, instance.status.release.namespace))["items"]
         found = overall(objects, pods)
     said = ready(instance, found)
-    await report_instance(
-        cluster,
-        key,
-        instance,
-        "report_health",
-        [said],
-        observedGeneration=said.observed_generation,
-        endpoints=endpoints(objects),
-    )
+    status: dict[str, Any] = {"observedGeneration": said.observed_generation, "endpoints": endpoints(objects)}
+    revision = instance.status.release.revision if said.true else instance.status.ready_revision
+    if revision:
+        status["readyRevision"] = revision
+    await report_instance(cluster, key, instance, "report_health", [said], **status)
     return news(key, instance.condition("Ready"), said)
 
 

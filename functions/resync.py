@@ -2,21 +2,24 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from events.base import Event, InstanceKey, OfferingKey, event_id
 from events.catalog import BY_TYPE
 from events.instances import InstanceAdmitted, InstanceRequested, InstancesChanged, InstanceWithdrawn
 from events.offerings import OfferingApplied, OfferingWithdrawn
+from events.releases import ReleaseStalled
 from events.ticks import ResyncTicked
 from events.workloads import WorkloadsChanged
 from shared import finalizers, ownership
+from shared.attempts import stalled
 from shared.brokers import Brokers
 from shared.cluster import Cluster
 from shared.conditions import find
 from shared.errors import NotFound
 from shared.function import envelope_of, function
+from shared.helm import seconds
 from shared.instance import Instance, count, settled
 from shared.offering import Offering
 from shared.resources import NAMESPACES, OFFERINGS, Resource
@@ -30,12 +33,12 @@ def due(age: float, period: float) -> bool:
 
     The tries fall at ages 1, 2, 4, ... times the period; each tick knows by itself whether one lies behind it.
     """
-    mark = period
-    while mark < min(age, REPEAT_SECONDS) - period:
-        mark *= 2
-    if mark >= REPEAT_SECONDS:
+    if age >= REPEAT_SECONDS:
         return age % REPEAT_SECONDS < period
-    return age - period < mark <= age
+    mark = period
+    while mark * 2 <= age:
+        mark *= 2
+    return mark <= age < mark + period
 
 
 def about_offering(offering: Offering, now: datetime, period: float) -> Event | None:
@@ -67,8 +70,11 @@ def about_instance(
         if not housed:
             return InstanceAdmitted(instance=key, generation=instance.generation)
         ready = instance.condition("Ready")
-        current = ready and ready.true and ready.observed_generation == instance.generation
-        return None if current else WorkloadsChanged(instance=key)
+        if ready and ready.true and ready.observed_generation == instance.generation:
+            return None
+        if stalled(instance, now, timedelta(seconds=seconds(offering.spec.release.timeout))):
+            return ReleaseStalled(instance=key)
+        return WorkloadsChanged(instance=key)
     retry_at = instance.status.release.retry_at
     if retry_at and not instance.holds("Deployed") and now < datetime.fromisoformat(retry_at):
         return None

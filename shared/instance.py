@@ -20,6 +20,7 @@ class ReleaseStatus(Model):
     digest: str | None = None
     inputs: str | None = Field(None, description="Hash of all that the deployed revision was made from")
     offering_generation: int | None = None
+    deployed_at: str | None = None
     resources: list[str] = Field([], description="What the chart made in the release namespace, as kind.group/name")
     failures: int | None = Field(None, description="How often in a row these inputs have failed")
     failed_inputs: str | None = None
@@ -36,6 +37,7 @@ class InstanceStatus(Model):
     conditions: list[Condition] = []
     release: ReleaseStatus = ReleaseStatus()
     endpoints: list[Endpoint] = []
+    ready_revision: int | None = Field(None, description="The newest revision whose workloads were all ready")
     notes: str | None = None
 
 

@@ -239,10 +239,19 @@ STATUS: Schema = {
             "properties": {
                 **{
                     name: {"type": "string"}
-                    for name in ("namespace", "name", "chart", "version", "digest", "inputs", "failedInputs", "retryAt")
+                    for name in (
+                        "namespace",
+                        "name",
+                        "chart",
+                        "version",
+                        "digest",
+                        "inputs",
+                        "failedInputs",
+                        "retryAt",
+                        "deployedAt",
+                    )
                 },
                 "revision": {"type": "integer"},
-                "readyRevision": {"type": "integer"},
                 "offeringGeneration": {"type": "integer", "format": "int64"},
                 "failures": {"type": "integer"},
                 "resources": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "atomic"},
@@ -254,6 +263,7 @@ STATUS: Schema = {
             "items": {"type": "object", "properties": {"name": {"type": "string"}, "url": {"type": "string"}}},
         },
         "notes": {"type": "string"},
+        "readyRevision": {"type": "integer"},
         "usage": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
     },
 }

@@ -198,3 +198,17 @@ async def test_pods_that_the_namespace_forbids_are_reported(world: World) -> Non
     await world.order("Hello", "one", securityContext={"privileged": True})
     said = await world.says("Hello", "one", "Ready", "FailedCreate")
     assert "violates PodSecurity" in said["message"]
+
+
+async def test_an_upgrade_that_never_gets_ready_rolls_back(world: World) -> None:
+    await world.offered("Hello", "hello", release={"timeout": "2s"})
+    await world.order("Hello", "one")
+    namespace = (await world.ready("Hello", "one"))["status"]["release"]["namespace"]
+    await world.order("Hello", "one", nodeSelector={"no": "such-node"})
+    said = await world.says("Hello", "one", "Deployed", "NeverReady")
+    assert "not ready within 2s of the upgrade" in said["message"]
+    assert "didn't match Pod's node affinity/selector" in said["message"]
+    assert "rolled back to revision 1" in said["message"]
+    assert await world.revisions(namespace) == [(1, "superseded"), (2, "superseded"), (3, "deployed")]
+    await world.order("Hello", "one", nodeSelector={})
+    await world.ready("Hello", "one")

@@ -1,5 +1,6 @@
 """What the functions decide, apart from what they do about it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,13 +9,14 @@ import pytest
 from events.base import OfferingKey
 from events.instances import InstanceAdmitted, InstanceDegraded, InstanceReady, InstanceRequested, InstanceWithdrawn
 from events.offerings import OfferingApplied, OfferingWithdrawn
+from events.releases import ReleaseStalled
 from events.workloads import WorkloadsChanged
-from functions.install_release import failed_status, last_good, next_step, too_soon
 from functions.publish_api import not_enforced
 from functions.remove_release import waits_for
 from functions.report_health import news, ready
 from functions.resync import about_instance, about_offering, due
 from functions.retire_offering import instances_remain
+from shared.attempts import Failure, failed_status, last_good, next_step, stalled, too_soon
 from shared.conditions import Condition
 from shared.health import CURRENT, Health
 from shared.helm import Revision
@@ -23,6 +25,7 @@ from shared.releases import release_for
 from tests.builders import KEY, condition, deployed, instance, offering
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+FAILURE = Failure("HelmFailed", "no")
 
 
 def revision(number: int, status: str, inputs: str = "same") -> Revision:
@@ -58,7 +61,7 @@ def test_the_same_inputs_are_tried_again_later_each_time_and_others_at_once() ->
     release = release_for(offering(), found)
     waits = []
     for _ in range(12):
-        status = failed_status(found, release, NOW)
+        status = failed_status(found, release, NOW, FAILURE)
         waits.append((datetime.fromisoformat(status["retryAt"]) - NOW).total_seconds())
         found = instance(status={"release": status})
     assert waits == [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600, 3600]
@@ -69,12 +72,15 @@ def test_the_same_inputs_are_tried_again_later_each_time_and_others_at_once() ->
 
 def test_what_is_deployed_stays_said_when_an_upgrade_fails() -> None:
     found = instance(status=deployed())
-    status = failed_status(found, release_for(offering(), found), NOW)
+    status = failed_status(found, release_for(offering(), found), NOW, FAILURE)
     assert {key: status[key] for key in ("name", "revision", "digest")} == {
         "name": "orders",
         "revision": 1,
         "digest": "sha256:" + "a" * 64,
     }
+    restored = replace(FAILURE, rolled_back_to=1, restored=revision(3, "deployed", "old"))
+    status = failed_status(found, release_for(offering(), found), NOW, restored)
+    assert (status["revision"], status["inputs"]) == (3, "old")
 
 
 @pytest.mark.parametrize(
@@ -193,6 +199,27 @@ def test_a_withdrawn_offering_is_sent_until_it_is_let_go() -> None:
 def test_an_instance_is_sent_again_when_something_is_missing(found: Any, said: Any) -> None:
     told = about_instance(KEY, found, offering(), NOW)
     assert told is None if said is None else isinstance(told, said)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"ready_revision": 1, "ready": "False", "age": 301}, True),
+        ({"ready_revision": 1, "ready": "False", "age": 299}, False),
+        ({"ready_revision": 2, "ready": "False", "age": 301}, False),
+        ({"ready_revision": None, "ready": "False", "age": 301}, False),
+        ({"ready_revision": 1, "ready": "True", "age": 301}, False),
+    ],
+    ids=["had its time", "has time left", "was ready and is not now", "first install", "is ready"],
+)
+def test_an_upgrade_stalls_when_it_never_becomes_ready_in_its_time(found: dict[str, Any], expected: bool) -> None:
+    status = deployed()
+    status["release"] |= {"revision": 2, "deployedAt": (NOW - timedelta(seconds=found["age"])).isoformat()}
+    status["conditions"][-1]["status"] = found["ready"]
+    status["readyRevision"] = found["ready_revision"]
+    assert stalled(instance(status=status), NOW, timedelta(minutes=5)) is expected
+    told = about_instance(KEY, instance(status=status), offering(), NOW)
+    assert isinstance(told, ReleaseStalled) is expected
 
 
 def test_a_release_namespace_that_was_deleted_by_hand_is_made_again() -> None:
