@@ -38,11 +38,6 @@ class Cluster:
     async def close(self) -> None:
         await self._api.close()
 
-    @property
-    def api(self) -> client.ApiClient:
-        """For what the client library does by itself, such as leader election."""
-        return self._api
-
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
         """None when the object is not there. A kind that is not there is an error: absence of proof is no proof."""
         try:
