@@ -1,0 +1,128 @@
+"""What is said about a change. Pure: what was there and what is there now in, an event and its cause out."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from events.base import Event, InstanceKey, OfferingKey, event_id
+from events.instances import InstanceRequested, InstancesChanged, InstanceWithdrawn
+from events.offerings import OfferingApplied, OfferingWithdrawn
+from events.workloads import WorkloadsChanged
+from knative.seen import Edition, Release, Seen, Served
+
+INSTEAD_OF: dict[type[Event], type[Event]] = {
+    InstanceWithdrawn: InstanceRequested,
+    OfferingWithdrawn: OfferingApplied,
+}
+"""A withdrawal takes the place of a request that was not sent yet, and is never sent beside it."""
+
+
+@dataclass(frozen=True)
+class Said:
+    event: Event
+    cause: tuple[object, ...]
+    """Same cause, same id; something new needs another cause."""
+
+    @property
+    def id(self) -> str:
+        return event_id(self.event.type, *self.cause)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is about: of two events with one key only the newer counts."""
+        kind = type(self.event)
+        match self.event:
+            case OfferingApplied() | OfferingWithdrawn():
+                about = self.event.offering.uid
+            case InstanceRequested() | InstanceWithdrawn() | WorkloadsChanged():
+                about = self.event.instance.uid
+            case _:
+                about = self.event.subject
+        return INSTEAD_OF.get(kind, kind).type, about
+
+
+# Offerings
+
+
+def about_offering(before: Seen | None, after: Seen | None) -> Said | None:
+    """Nothing when it is gone: retire_offering let it go."""
+    if after is None or (before and before.wish == after.wish):
+        return None
+    return offering_again(after)
+
+
+def offering_again(offering: Seen, *why: object) -> Said:
+    kind = OfferingWithdrawn if offering.deleting else OfferingApplied
+    event = kind(offering=OfferingKey(name=offering.name, uid=offering.uid), generation=offering.generation)
+    marks = (offering.marks,) if offering.marks else ()
+    return Said(event, (offering.uid, offering.generation, *marks, *why))
+
+
+def about_api(before: Served | None, after: Served | None, offering: Seen | None) -> Said | None:
+    """A CRD that went away while its Offering is there: what retire_offering waits for, or an accident to be mended."""
+    if before is None or after is not None or offering is None:
+        return None
+    return offering_again(offering, before.uid)
+
+
+# Instances
+
+
+def about_instance(key: InstanceKey, before: Seen | None, after: Seen | None, *, has_namespace: bool) -> Said | None:
+    if after is None:
+        # Seen on its way out and with nothing left of it: remove_release let it go.
+        let_go = before is None or (before.deleting and not has_namespace)
+        return None if let_go else Said(InstanceWithdrawn(instance=key), (key.uid, "gone"))
+    if before and before.wish == after.wish:
+        return None
+    return instance_again(key, after)
+
+
+def instance_again(key: InstanceKey, instance: Seen, *why: object) -> Said:
+    marks = (instance.marks,) if instance.marks else ()
+    if instance.deleting:
+        return Said(InstanceWithdrawn(instance=key), (key.uid, instance.generation, *marks))
+    event = InstanceRequested(instance=key, generation=instance.generation)
+    return Said(event, (key.uid, instance.generation, *marks, *why))
+
+
+def republished(before: Edition | None, after: Edition | None) -> str | None:
+    """The edition to tell all instances of. An Offering seen for the first time is none: they are being told anyway."""
+    if before is None or after is None or before.published == after.published:
+        return None
+    return after.published
+
+
+def instances_changed(offering: str, version: int) -> Said:
+    return Said(InstancesChanged(offering=offering), (offering, version))
+
+
+# Release namespaces
+
+
+def leaving(before: Release | None, after: Release | None) -> bool:
+    """Whether something changed in a namespace on its way out: remove_release tells what it waits for."""
+    return after is not None and after.deleting and (before is None or before.deleting)
+
+
+def still_leaving(release: Release, version: int) -> Said:
+    return Said(InstanceWithdrawn(instance=release.instance), (release.uid, version))
+
+
+def namespace_gone(release: Release, instance: Seen | None) -> Said:
+    """The end that remove_release waits for; or, taken from a living instance, a reason to make it again."""
+    if instance and not instance.deleting:
+        return instance_again(release.instance, instance, release.uid)
+    return Said(InstanceWithdrawn(instance=release.instance), (release.uid, "gone"))
+
+
+def orphans(releases: Collection[Release], living: Collection[str]) -> Iterator[Said]:
+    """Release namespaces whose instance went while nobody watched."""
+    for release in releases:
+        if release.instance.uid not in living:
+            yield still_leaving(release, release.version)
+
+
+def workloads_changed(release: Release | None, version: int) -> Said | None:
+    if release is None or release.deleting:
+        return None
+    return Said(WorkloadsChanged(instance=release.instance), (release.uid, version))
