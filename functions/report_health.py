@@ -18,6 +18,9 @@ from shared.resources import PODS, WORKLOADS
 
 Happened = InstanceRefused | PoliciesRefused | ReleaseDeployed | ReleaseFailed | WorkloadsChanged
 
+# Rolling out a change is no degradation.
+PROGRESSING = "Progressing"
+
 BY_KIND = {
     (f"{resource.kind.lower()}.{resource.group}" if resource.group else resource.kind.lower()): resource
     for resource in WORKLOADS
@@ -50,7 +53,7 @@ def news(key: InstanceKey, before: Condition | None, after: Condition) -> Instan
     generation = after.observed_generation
     if after.true and not (before and before.true and before.observed_generation == generation):
         return InstanceReady(instance=key, generation=generation)
-    if before and before.true and not after.true:
+    if before and before.true and not after.true and after.reason != PROGRESSING:
         return InstanceDegraded(instance=key, generation=generation, reason=after.reason)
     return None
 
