@@ -41,7 +41,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(OfferingApplied, "offerings", ("offerings_source", "resync"), ("register_chart",)),
     Entry(OfferingWithdrawn, "offerings", ("offerings_source", "resync"), ("retire_offering",)),
     Entry(ChartRegistered, "offerings", ("register_chart",), ("publish_api",)),
-    Entry(ChartRefused, "offerings", ("register_chart",), ()),
+    Entry(ChartRefused, "offerings", ("register_chart",), ("publish_api",)),
     Entry(ApiPublished, "offerings", ("publish_api",), ()),
     Entry(ApiRefused, "offerings", ("publish_api",), ()),
     Entry(ApiRetired, "offerings", ("retire_offering",), ()),
