@@ -42,7 +42,8 @@ class Source:
         self._cluster = cluster
         self._sink = sink
         self._lock = Lock(cluster, f"{domain}-source", identity)
-        self.state = "spare"
+        self._working = False
+        self.listed = asyncio.Event()
 
     async def run(self) -> None:
         await lead(self._lock, self.work)
@@ -50,21 +51,22 @@ class Source:
     @property
     def unready(self) -> str | None:
         """Why it is neither a source at work nor a spare that could be one."""
-        if self.state == "starting":
-            return "not everything has been listed yet"
-        return self._lock.trouble if self.state == "spare" else None
+        if self._working:
+            return None if self.listed.is_set() else "not everything has been listed yet"
+        return self._lock.trouble
 
     async def work(self) -> None:
-        self.state = "starting"
+        self._working = True
         LEADER.set(1)
         try:
             outgoing = Outbox(self._sink.post, f"/chandlery/{self._domain}_source")
             async with outgoing as outbox, asyncio.TaskGroup() as tasks:
                 await DOMAINS[self._domain](self._cluster, outbox, tasks).start()
-                self.state = "leading"
+                self.listed.set()
                 log.info("everything has been listed")
         finally:
-            self.state = "spare"
+            self._working = False
+            self.listed.clear()
             LEADER.set(0)
 
 
