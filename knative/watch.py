@@ -19,7 +19,7 @@ from shared.cluster import Cluster, Object
 from shared.errors import ApiError, Gone, RetryLater
 from shared.resources import Resource
 
-WATCHES = Gauge("chandlery_source_watches", "Watches by state: listing, watching, away", ["state"])
+WATCHES = Gauge("chandlery_source_watches", "Watches by state: listing, watching, retrying, away", ["state"])
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10
 
 Name = tuple[str, str]
@@ -107,7 +107,8 @@ class Watch(Generic[T]):
                     self._enter("listing")
                     self.version = None
                 except (ApiError, RetryLater) as error:
-                    self._enter("away", str(error))
+                    # Once is a blip (a new API warms up, a watch was closed); the second time in a row is worth a line.
+                    self._enter("retrying" if self._state in ("listing", "watching") else "away", str(error))
                 await asyncio.sleep(next(pauses))
         finally:
             WATCHES.labels(self._state).dec()
