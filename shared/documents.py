@@ -1,7 +1,8 @@
 """YAML from strangers, read as Helm reads it: YAML 1.1 in Go's dialect, ending in what JSON can say.
 
-Everything is measured on the stream of parser events before anything is built: libyaml's own composer recurses in C
-and a deep document would take the process with it, and aliases can make a kilobyte unfold into gigabytes.
+Everything is measured on the stream of parser events before anything is built: libyaml's composer recurses in C, so a
+deep document would take the process with it; its scanner needs the square of the depth, and of the number of %TAG
+directives; and aliases can make a kilobyte unfold into gigabytes.
 """
 
 import math
@@ -16,6 +17,7 @@ import yaml
 from shared.errors import Refused
 
 DEPTH = 100
+LINE = 100  # characters of text that count as one more node
 
 
 class Loader(yaml.CSafeLoader):
@@ -90,11 +92,27 @@ Loader.add_constructor(None, Loader.any)
 def load(text: bytes, where: str, limit: int) -> tuple[list[Any], int]:
     """All documents of a stream, and how many nodes they have when aliases are followed; at most `limit`."""
     try:
-        nodes = measure(text, where, limit)
-        return list(yaml.load_all(text, Loader)), nodes
+        decoded = text.decode()
+        nodes = measure(decoded, where, limit)
+        return list(yaml.load_all(decoded, Loader)), nodes
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         what = " ".join(str(error).split())
         raise Refused("InvalidYaml", f"{where}: {what}; `helm lint` helps to find it") from error
+
+
+_TAG_DIRECTIVE = re.compile("(?:^|[\ufeff\r\n\x85\u2028\u2029])%TAG")
+
+
+def _events(text: str, where: str) -> Iterator[yaml.Event]:
+    """What the parser sees, as long as it does no harm."""
+    if _TAG_DIRECTIVE.search(text):
+        raise Refused("InvalidYaml", f"{where}: has a %TAG directive; leave it out")
+    depth = 0
+    for event in yaml.parse(text, Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH:
+            raise Refused("InvalidYaml", f"{where}: is nested more than {DEPTH} deep")
+        yield event
 
 
 @dataclass
@@ -106,22 +124,22 @@ class _Open:
     height: int = 1
 
 
-def measure(text: bytes, where: str, limit: int) -> int:
+def measure(text: str, where: str, limit: int) -> int:
     """Count nodes in one pass: an anchor's size is known when its node ends, so each alias costs one look-up."""
     total = 0
     path: list[_Open] = []
     anchors: dict[str, tuple[int, int]] = {}
-    for event in yaml.parse(text, Loader):
+    for event in _events(text, where):
         if isinstance(event, yaml.CollectionStartEvent):
             path.append(_Open(event.anchor, total))
+            anchor, size, height = None, 0, 0  # known at its end
             total += 1
-            continue
-        if isinstance(event, yaml.CollectionEndEvent):
+        elif isinstance(event, yaml.CollectionEndEvent):
             ended = path.pop()
             anchor, size, height = ended.anchor, total - ended.before, ended.height + 1
         elif isinstance(event, yaml.ScalarEvent):
-            anchor, size, height = event.anchor, 1, 1
-            total += 1
+            anchor, size, height = event.anchor, 1 + len(event.value) // LINE, 1
+            total += size
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in anchors:
                 raise Refused("InvalidYaml", f"{where}: *{event.anchor} has no finished &{event.anchor} before it")
@@ -150,7 +168,7 @@ def plain(value: Any) -> str:
 def pick(text: str, path: tuple[str, ...], where: str) -> str | None:
     """The text of one value of a large document, found without building the rest of it in memory."""
     try:
-        events = iter(yaml.parse(text, Loader))
+        events = _events(text, where)
         _ = next(events), next(events, None)  # the stream and its first document
         for step in path:
             if not isinstance(next(events, None), yaml.MappingStartEvent) or not _go_to(events, step):
