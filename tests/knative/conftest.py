@@ -21,6 +21,8 @@ from knative.local.waiting import answers
 from knative.sink import Sink
 from knative.source import Source
 from shared.cluster import Cluster
+from shared.resources import OFFERINGS
+from tests.knative.kinds import served, until
 from tests.ports import free_range
 
 BASE = REPOSITORY / "knative/base"
@@ -51,6 +53,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 @pytest.fixture(scope="session")
 async def admin(control_plane: ControlPlane) -> AsyncIterator[Cluster]:
     found = await Cluster.open(str(control_plane.layout.kubeconfig))
+    await until(lambda: served(found, OFFERINGS))
     yield found
     await found.close()
 
