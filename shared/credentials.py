@@ -63,7 +63,7 @@ def credentials(secret_data: dict[str, str], host: str) -> Credentials:
 
 def _decoded(secret_data: dict[str, str], key: str) -> str:
     try:
-        return base64.b64decode(secret_data.get(key, "")).decode().strip("\r\n")
+        return base64.b64decode(secret_data.get(key, ""), validate=True).decode().strip("\r\n")
     except (binascii.Error, UnicodeDecodeError) as error:
         raise Refused("InvalidCredentials", f"{FIELD}: key {key} is not base64 of text") from error
 

@@ -119,7 +119,7 @@ def redirected(url: URL, location: str) -> URL:
     try:
         target = url.join(URL(location)).with_user(None)
     except ValueError as error:
-        raise Refused("ChartNotFound", f"{shown_url(url)}: redirects to what is no URL") from error
+        raise Refused("UnsupportedSource", f"{shown_url(url)}: redirects to what is no web address") from error
     if target.scheme == "http" and url.scheme == "https":
         raise Refused("UnsupportedSource", f"{shown_url(url)}: redirects from https to http ({shown_url(target)})")
     check_scheme(target, f"{shown_url(url)}: redirects to ")
