@@ -50,7 +50,7 @@ class Cache:
         return self.folder / f"{digest.removeprefix('sha256:')}.tgz"
 
     def _make_room(self, newest: Path) -> None:
-        kept = {path: path.lstat() for path in self.folder.iterdir() if path.exists()}
+        kept = {path: status for path in self.folder.glob("*.tgz") if (status := _status(path))}
         total = sum(status.st_size for status in kept.values())
         for path in sorted(kept, key=lambda path: kept[path].st_mtime_ns):
             if total <= self.limit:
@@ -58,3 +58,11 @@ class Cache:
             if path != newest:
                 path.unlink(missing_ok=True)
                 total -= kept[path].st_size
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """None when another process has just dropped it."""
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return None

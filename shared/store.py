@@ -5,7 +5,7 @@ import io
 import os
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -43,17 +43,18 @@ class ChartStore:
                     name="chandlery charts",
                     user_credentials=os.environ.get("NATS_CREDS") or None,
                     max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.5,
                     error_cb=_on_error,
                     disconnected_cb=_on_disconnected,
                     reconnected_cb=_on_reconnected,
                 )
         except BaseException:
-            await client.close()
+            await _close(client)
             raise
         return cls(client, kept)
 
     async def close(self) -> None:
-        await self._client.close()
+        await _close(self._client)
 
     async def put(self, archive: bytes) -> str:
         """The digest. What is there already is not written again."""
@@ -130,13 +131,18 @@ async def _bounded(seconds: float) -> AsyncIterator[None]:
         raise RetryLater(f"NATS can't be reached: {error!r}", after=2) from error
 
 
+async def _close(client: Client) -> None:
+    with suppress(nats.errors.Error, OSError):  # it says goodbye even to who is not there
+        await client.close()
+
+
 async def _on_error(error: Exception) -> None:
     log.debug("nats", error=repr(error))  # one for each attempt to connect; the two below are enough
 
 
 async def _on_disconnected() -> None:
-    log.warning("connection to NATS is lost")
+    log.info("not connected to NATS")
 
 
 async def _on_reconnected() -> None:
-    log.info("connection to NATS is back")
+    log.info("connected to NATS again")
