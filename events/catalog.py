@@ -59,7 +59,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(InstanceDegraded, "instances", ("report_health",), ()),
     Entry(InstancesChanged, "instances", ("instances_source",), ("count_instances",)),
     Entry(InstanceWithdrawn, "instances", ("instances_source", "resync"), ("remove_release",)),
-    Entry(ReleaseRemoved, "instances", ("remove_release",), ("retire_offering",)),
+    Entry(ReleaseRemoved, "instances", ("remove_release",), ()),
 )
 
 BY_TYPE: dict[str, Entry] = {entry.event.type: entry for entry in CATALOG}

@@ -26,11 +26,11 @@ from shared.attempts import (
     too_soon,
 )
 from shared.cluster import Cluster
-from shared.conditions import condition
-from shared.errors import Refused, RetryLater
+from shared.conditions import Condition, condition
+from shared.errors import Conflict, Refused, RetryLater
 from shared.function import function
 from shared.health import pod_trouble
-from shared.helm import Applied, Helm, HelmFailed, seconds
+from shared.helm import AT_ONCE, Applied, Helm, HelmFailed, seconds
 from shared.instance import Instance
 from shared.releases import Release, release_for
 from shared.reports import instance_of, offering_of, report_instance
@@ -38,17 +38,18 @@ from shared.resources import PODS
 from shared.store import ChartStore
 
 SLOW_SECONDS = 3
+TRIES = 5
 
 
 async def install_release(
     event: PoliciesApplied | ReleaseStalled, cluster: Cluster, helm: Helm, store: ChartStore
 ) -> ReleaseDeployed | ReleaseFailed | None:
     key = event.instance
-    instance = await instance_of(cluster, key)
+    instance = await instance_of(cluster, key, event.generation if isinstance(event, PoliciesApplied) else None)
     offering = await offering_of(cluster, key.offering)
     if instance is None or instance.withdrawn or offering is None or not offering.published:
         return None
-    if not (instance.holds("Accepted") and instance.holds("Isolated")):
+    if isinstance(event, PoliciesApplied) and event.generation != instance.generation:
         return None  # the spec changed meanwhile, and its own event is on the way
     try:
         release = release_for(offering, instance)
@@ -67,20 +68,42 @@ async def install_release(
         chart = await store.path(release.chart_digest)
         if chart is None:
             raise RetryLater(f"chart {release.chart_digest} is not in the store", after=5)
-        async with helm.turn(release), said_to_be_at_work(cluster, key, instance):
+        async with helm.turn(release), said_to_be_at_work(cluster, key, instance, release):
             result = await attempt(helm, cluster, release, chart)
     generation = instance.generation
     if isinstance(result, Applied):
-        chart_status = offering.status.chart
-        message = f"{chart_status.name} {chart_status.version}, revision {result.revision}"
-        said = condition("Deployed", True, "Deployed", message, generation)
         status = deployed_status(release, offering, result, datetime.now(UTC))
-        await report_instance(cluster, key, instance, "install_release", [said], release=status, notes=result.notes)
+        message = f"{status['chart']} {status['version']}, revision {result.revision}"
+        said = condition("Deployed", True, "Deployed", message, generation)
+        await tell(cluster, key, instance, said, status, result.notes)
         return ReleaseDeployed(instance=key, generation=generation, revision=result.revision)
     status = failed_status(instance, release, now, result)
     said = condition("Deployed", False, result.reason, failure_message(result, status), generation)
-    await report_instance(cluster, key, instance, "install_release", [said], release=status, **notes_of(instance))
+    await tell(cluster, key, instance, said, status, instance.status.notes)
     return ReleaseFailed(instance=key, generation=generation, reason=result.reason)
+
+
+async def tell(
+    cluster: Cluster, key: InstanceKey, instance: Instance, said: Condition, release: dict[str, Any], notes: str | None
+) -> None:
+    """The steps before this one said so by their events; what they say of a newer spec meanwhile is left alone."""
+    where = f"in namespace {release['namespace']}"
+    steps = [
+        condition("Accepted", True, "Accepted", "", instance.generation),
+        condition("Isolated", True, "Isolated", where, instance.generation),
+        said,
+    ]
+    status = {"release": release} | ({"notes": notes} if notes else {})
+    for _ in range(TRIES):
+        try:
+            await report_instance(cluster, key, instance, "install_release", steps, unchanged=True, **status)
+            return
+        except Conflict:
+            current = await instance_of(cluster, key)
+            if current is None or current.generation != instance.generation:
+                return  # whoever deals with the newer spec tells of it
+            instance = current
+    raise RetryLater(f"the status of {key.namespace}/{key.name} is changed by too many at once")
 
 
 async def attempt(helm: Helm, cluster: Cluster, release: Release, chart: Path) -> Applied | Failure:
@@ -93,7 +116,7 @@ async def attempt(helm: Helm, cluster: Cluster, release: Release, chart: Path) -
     if next_step(history, release.inputs) == "nothing":
         return await helm.read(release)
     try:
-        return await helm.apply(chart, release)
+        return await helm.apply(chart, release, first=not history)
     except HelmFailed as failed:
         troubles = await pod_troubles(cluster, release.namespace) if "Hook" in failed.reason else ()
         good = last_good(history)
@@ -126,14 +149,17 @@ async def pod_troubles(cluster: Cluster, namespace: str) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def said_to_be_at_work(cluster: Cluster, key: InstanceKey, instance: Instance) -> AsyncIterator[None]:
+async def said_to_be_at_work(
+    cluster: Cluster, key: InstanceKey, instance: Instance, release: Release
+) -> AsyncIterator[None]:
     """A hook may take minutes: after a moment the instance says what is going on."""
 
     async def say() -> None:
         await asyncio.sleep(SLOW_SECONDS)
         said = condition("Deployed", None, "Installing", "Helm is at work, or waits for a hook", instance.generation)
-        known = instance.status.release.model_dump(by_alias=True, exclude_none=True, exclude={"namespace"})
-        await report_instance(cluster, key, instance, "install_release", [said], release=known, **notes_of(instance))
+        known = instance.status.release.model_dump(by_alias=True, exclude_none=True)
+        known |= {"namespace": release.namespace, "name": release.name}
+        await tell(cluster, key, instance, said, known, instance.status.notes)
 
     saying = asyncio.create_task(say())
     try:
@@ -143,8 +169,4 @@ async def said_to_be_at_work(cluster: Cluster, key: InstanceKey, instance: Insta
         await asyncio.gather(saying, return_exceptions=True)
 
 
-def notes_of(instance: Instance) -> dict[str, Any]:
-    return {"notes": instance.status.notes} if instance.status.notes else {}
-
-
-main = function(install_release, Cluster, Helm, ChartStore)
+main = function(install_release, Cluster, Helm, ChartStore, at_once=AT_ONCE)

@@ -13,7 +13,7 @@ from shared.conditions import condition
 from shared.errors import RetryLater
 from shared.finalizers import let_go
 from shared.function import function
-from shared.helm import Helm, HelmFailed
+from shared.helm import AT_ONCE, Helm, HelmFailed
 from shared.releases import Release
 from shared.reports import instance_of, report_instance
 from shared.resources import NAMESPACES, of_instance
@@ -74,4 +74,4 @@ async def uninstall(helm: Helm, namespace: str) -> None:
             await helm.remove(release)
 
 
-main = function(remove_release, Cluster, Helm)
+main = function(remove_release, Cluster, Helm, at_once=AT_ONCE)

@@ -70,6 +70,8 @@ async def report_health(event: Happened, cluster: Cluster) -> InstanceReady | In
     if found.state != "Current" and instance.status.release.namespace:
         pods = (await cluster.list(PODS, instance.status.release.namespace))["items"]
         found = overall(objects, pods)
+    if isinstance(event, ReleaseDeployed) and found.state == "InProgress":
+        return None  # its workloads will tell in a moment
     said = ready(instance, found)
     status: dict[str, Any] = {"observedGeneration": said.observed_generation, "endpoints": endpoints(objects)}
     revision = instance.status.release.revision if said.true else instance.status.ready_revision

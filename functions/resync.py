@@ -21,7 +21,7 @@ from shared.errors import NotFound
 from shared.function import envelope_of, function
 from shared.helm import seconds
 from shared.instance import Instance, count, settled
-from shared.offering import Offering
+from shared.offering import Metadata, Offering
 from shared.resources import NAMESPACES, OFFERINGS, Resource
 
 AT_ONCE = 16
@@ -39,6 +39,12 @@ def due(age: float, period: float) -> bool:
     while mark * 2 <= age:
         mark *= 2
     return mark <= age < mark + period
+
+
+def on_its_way(metadata: Metadata, now: datetime, period: float) -> bool:
+    """Whether it changed since the last tick: its own events are likely still at work on it."""
+    touched = metadata.touched_at
+    return touched is not None and (now - touched).total_seconds() < period
 
 
 def about_offering(offering: Offering, now: datetime, period: float) -> Event | None:
@@ -95,7 +101,11 @@ async def resync(event: ResyncTicked, cluster: Cluster, brokers: Brokers) -> Non
     namespaces = (await cluster.list(NAMESPACES, labels={ownership.UID: ""}, metadata_only=True))["items"]
     housed = {namespace["metadata"]["labels"][ownership.UID] for namespace in namespaces}
     offerings = [Offering.model_validate(each) for each in (await cluster.list(OFFERINGS))["items"]]
-    found: list[Event | None] = [about_offering(offering, now, event.seconds) for offering in offerings]
+    found: list[Event | None] = [
+        about_offering(offering, now, event.seconds)
+        for offering in offerings
+        if not on_its_way(offering.metadata, now, event.seconds)
+    ]
     living: set[str] = set()
     for offering in offerings:
         if not offering.status.api.crd:
@@ -105,6 +115,7 @@ async def resync(event: ResyncTicked, cluster: Cluster, brokers: Brokers) -> Non
         found += [
             about_instance(key, instance, offering, now, housed=instance.metadata.uid in housed)
             for key, instance in instances
+            if not on_its_way(instance.metadata, now, event.seconds)
         ]
         if count(instance for _, instance in instances) != offering.status.instances:
             found.append(InstancesChanged(offering=offering.metadata.name))

@@ -1,10 +1,7 @@
 """Take an Offering's API away, once nobody uses it any more."""
 
-from shared.store import ChartStore
-
 from events.apis import ApiRetired
 from events.offerings import OfferingWithdrawn
-from events.releases import ReleaseRemoved
 from shared import finalizers, rights
 from shared.cluster import Cluster
 from shared.conditions import condition
@@ -14,6 +11,7 @@ from shared.offering import Offering
 from shared.reports import offering_of, report_offering
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, OFFERINGS, Resource
 from shared.schema import OFFERING_LABEL
+from shared.store import ChartStore
 
 NAMED = 5
 
@@ -23,15 +21,12 @@ def instances_remain(living: list[str]) -> str:
     return f"waits for {len(living)} instance{'s' if len(living) > 1 else ''} to be deleted: {shown}"
 
 
-async def retire_offering(
-    event: OfferingWithdrawn | ReleaseRemoved, cluster: Cluster, store: ChartStore
-) -> ApiRetired | None:
-    asked = event.offering if isinstance(event, OfferingWithdrawn) else event.instance.offering
-    offering = await offering_of(cluster, asked)
+async def retire_offering(event: OfferingWithdrawn, cluster: Cluster, store: ChartStore) -> ApiRetired | None:
+    offering = await offering_of(cluster, event.offering)
     if offering is None or not offering.withdrawn or finalizers.API not in offering.metadata.finalizers:
         return None
     if not await api_is_gone(offering, cluster):
-        return None  # the event source says when the CRD, or the last instance, is gone
+        return None  # the event source says when the CRD is gone, or the number of instances changes
     await rights.revoke(cluster, offering.spec.api.group, offering.plural)
     await forget_chart(offering, cluster, store)
     await let_go(cluster, OFFERINGS, offering.metadata, finalizers.API)

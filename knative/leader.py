@@ -75,13 +75,9 @@ class Lock(BaseLock):
         return True, record_of(lease.get("spec", {}))
 
     async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
-        body = {
-            "apiVersion": LEASES.api_version,
-            "kind": LEASES.kind,
-            "metadata": {"name": name},
-            "spec": spec_of(election_record, datetime.now(UTC)),
-        }
-        return await self._written(self._cluster.create(LEASES, body, namespace))
+        spec = spec_of(election_record, datetime.now(UTC))
+        lease = {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
+        return await self._written(self._cluster.create(LEASES, lease))
 
     async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
         return await self._replace(name, namespace, spec_of(updated_record, datetime.now(UTC)))

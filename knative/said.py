@@ -44,9 +44,12 @@ class Said:
 
 
 def about_offering(before: Seen | None, after: Seen | None) -> Said | None:
-    """Nothing when it is gone: retire_offering let it go."""
-    if after is None or (before and before.wish == after.wish):
+    """Nothing when it is gone: retire_offering let it go. On its way out every change counts: its last instance may
+    have gone, which its numbers tell."""
+    if after is None:
         return None
+    if before and before.wish == after.wish:
+        return offering_again(after, after.version) if after.deleting else None
     return offering_again(after)
 
 

@@ -58,6 +58,7 @@ def stalled(instance: Instance, now: datetime, patience: timedelta) -> bool:
 
 def deployed_status(release: Release, offering: Offering, done: Applied, now: datetime) -> dict[str, Any]:
     return {
+        "namespace": release.namespace,
         "name": release.name,
         "revision": done.revision,
         "chart": offering.status.chart.name,
@@ -75,13 +76,11 @@ def failed_status(instance: Instance, release: Release, now: datetime, failure: 
     known = instance.status.release
     failures = (known.failures or 0) + 1 if known.failed_inputs == release.inputs else 1
     wait = min(FIRST_RETRY * 2 ** min(failures - 1, 20), LAST_RETRY)
-    kept = known.model_dump(
-        by_alias=True, exclude_none=True, exclude={"namespace", "failures", "failed_inputs", "retry_at"}
-    )
+    kept = known.model_dump(by_alias=True, exclude_none=True, exclude={"failures", "failed_inputs", "retry_at"})
     if failure.restored:
         kept |= {"revision": failure.restored.number, "inputs": failure.restored.inputs}
     again = {"failures": failures, "failedInputs": release.inputs, "retryAt": written(now + wait)}
-    return {**kept, "name": release.name, **again}
+    return {**kept, "namespace": release.namespace, "name": release.name, **again}
 
 
 def failure_message(failure: Failure, status: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from shared.resources import Resource
 Object = dict[str, Any]
 
 ERRORS: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Gone, 422: Invalid}
+CACHED = {"resourceVersion": "0"}
 METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
 
@@ -38,10 +39,15 @@ class Cluster:
     async def close(self) -> None:
         await self._api.close()
 
-    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
-        """None when the object is not there. A kind that is not there is an error: absence of proof is no proof."""
+    async def get(
+        self, resource: Resource, name: str, namespace: str | None = None, *, cached: bool = False
+    ) -> Object | None:
+        """None when the object is not there. A kind that is not there is an error: absence of proof is no proof.
+
+        `cached` may be a moment old, and costs the API server less.
+        """
         try:
-            return await self._request("GET", resource.path(namespace, name))
+            return await self._request("GET", resource.path(namespace, name), CACHED if cached else {})
         except NotFound as missing:
             if missing.of_object:
                 return None
@@ -58,15 +64,17 @@ class Cluster:
         impersonate: str | None = None,
     ) -> Object:
         """The whole collection; `cached` may be a moment old, and costs the API server less."""
-        query = {"resourceVersion": "0"} if cached else {}
+        query = CACHED if cached else {}
         if labels:
-            query["labelSelector"] = selector(labels)
+            query = query | {"labelSelector": selector(labels)}
         accept = metadata_only and "List"
         found = await self._request("GET", resource.path(namespace), query, accept=accept, impersonate=impersonate)
         return {**found, "items": found.get("items") or []}  # an empty list of metadata has null for items
 
-    async def create(self, resource: Resource, body: Object, namespace: str | None = None) -> Object:
-        return await self._request("POST", resource.path(namespace), body=body)
+    async def create(self, resource: Resource, body: Object) -> Object:
+        """Conflict when it is there already."""
+        typed = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
+        return await self._request("POST", resource.path(body["metadata"].get("namespace")), body=typed)
 
     async def apply(self, resource: Resource, body: Object, manager: str, *, force: bool = True) -> Object:
         """Server-side apply of an object; the manager owns exactly the fields that stand in `body`."""

@@ -11,6 +11,7 @@ What a function does becomes one HTTP answer, chosen for what Knative does with 
     a bug                           500
 """
 
+import asyncio
 import inspect
 import math
 import time
@@ -40,6 +41,10 @@ DURATION = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
 
+# First come, first served: of many events at once the first are through early and the next step can begin, where all at
+# once would be through together, and late.
+AT_ONCE = 4
+
 log = structlog.get_logger()
 
 Handler = Callable[..., Awaitable[Event | None]]
@@ -56,10 +61,11 @@ def takes(handler: Handler) -> tuple[type[Event], ...]:
     return get_args(hint) if get_origin(hint) in (Union, type(int | str)) else (hint,)
 
 
-def function(handler: Handler, *clients: type[Any]) -> Callable[[Request], Awaitable[Response]]:
+def function(handler: Handler, *clients: type[Any], at_once: int = AT_ONCE) -> Callable[[Request], Awaitable[Response]]:
     """The HTTP target of a function; `clients` are opened when the first event comes and passed after the event."""
     name = handler.__name__
     models = {model.type: model for model in takes(handler)}
+    turns = asyncio.Semaphore(at_once)
 
     async def main(request: Request) -> Response:
         if request.method == "GET":
@@ -85,7 +91,8 @@ def function(handler: Handler, *clients: type[Any]) -> Callable[[Request], Await
             return "malformed", Response(f"{name}: not a CloudEvent: {error}\n", 400, media_type="text/plain")
         structlog.contextvars.bind_contextvars(**event.log_fields)
         try:
-            said = await handler(event, *[await opened(client) for client in clients])
+            async with turns:
+                said = await handler(event, *[await opened(client) for client in clients])
         except RetryLater as later:
             log.info("not now", why=str(later))
             return "later", Response(status_code=503, headers={"Retry-After": str(math.ceil(later.after))})

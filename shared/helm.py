@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -31,6 +31,10 @@ INPUTS = "chandlery.dev/inputs"
 HOLDER = "chandlery.dev/holder"
 HISTORY_MAX = 5
 OUTPUT_LIMIT = 2000
+AT_ONCE = 32
+"""Each needs about 60 MB."""
+BUSY_SECONDS = 2
+"""Helm is CPU-bound: more than there are cores only take turns. One that runs longer than this waits for a hook."""
 
 # What Helm's words mean for us; the first that is found counts.
 BUSY = re.compile(
@@ -87,12 +91,12 @@ class Applied:
 
 
 class Helm:
-    def __init__(self, cluster: Cluster, heartbeat: Heartbeat, *, at_once: int | None = None) -> None:
+    def __init__(self, cluster: Cluster, heartbeat: Heartbeat) -> None:
         self._cluster = cluster
         self._heartbeat = heartbeat
         self._home = Path(tempfile.mkdtemp(prefix="chandlery-helm-"))
-        # Helm is CPU-bound: more of them than cores only take turns, and each needs about 60 MB.
-        self._slots = asyncio.Semaphore(at_once or os.cpu_count() or 2)
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._busy = asyncio.Semaphore((os.cpu_count() or 2) + 1)
         self._turns: dict[tuple[str, str], asyncio.Lock] = {}
 
     @classmethod
@@ -119,13 +123,14 @@ class Helm:
         arguments = ["template", release.name, str(chart), "--namespace", release.namespace, "--values", "-"]
         return await self._run(arguments, 30, given=json.dumps(release.values))
 
-    async def apply(self, chart: Path, release: Release) -> Applied:
-        """Install or upgrade. Waits for hooks, not for workloads: what they do is watched."""
+    async def apply(self, chart: Path, release: Release, *, first: bool) -> Applied:
+        """Install the `first` revision, or upgrade. Waits for hooks, not for workloads: what they do is watched."""
         labels = f"{INPUTS}={release.inputs},{HOLDER}={self._heartbeat.holder}"
+        history = [] if first else ["--history-max", str(HISTORY_MAX)]
         out = await self._run(
             [
-                *("upgrade", release.name, str(chart), "--install", "--values", "-", "--labels", labels),
-                *("--disable-openapi-validation", "--history-max", str(HISTORY_MAX), "--output", "json"),
+                *("install" if first else "upgrade", release.name, str(chart), "--values", "-", "--labels", labels),
+                *("--disable-openapi-validation", "--output", "json", *history),
                 *within(release),
             ],
             seconds(release.timeout),
@@ -184,7 +189,8 @@ class Helm:
             )
 
     async def _run(self, arguments: list[str], limit: float, given: str | None = None) -> str:
-        async with self._slots:
+        async with self._room, AsyncExitStack() as busy:
+            await busy.enter_async_context(self._busy)
             process = await asyncio.create_subprocess_exec(
                 *DIE_WITH_US,
                 "helm",
@@ -194,9 +200,12 @@ class Helm:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
+            talking = asyncio.create_task(process.communicate((given or "").encode()))
             try:
+                await asyncio.wait({talking}, timeout=BUSY_SECONDS)
+                await busy.aclose()
                 # Helm keeps to --timeout by itself; ours is for a Helm that does not.
-                out, err = await asyncio.wait_for(process.communicate((given or "").encode()), limit + 15)
+                out, err = await asyncio.wait_for(talking, limit + 15)
             except TimeoutError:
                 raise HelmFailed("Timeout", f"helm {arguments[0]} did not end within {limit:g} s") from None
             finally:

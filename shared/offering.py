@@ -1,6 +1,6 @@
 """The Offering kind: the model that parses it, and that its CRD is generated from."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -189,6 +189,11 @@ class OfferingStatus(Model):
     instances: InstanceCounts = InstanceCounts()
 
 
+class ManagedFields(Model):
+    time: datetime | None = None
+    subresource: str | None = None
+
+
 class Metadata(Model):
     name: str
     uid: str = ""
@@ -199,6 +204,13 @@ class Metadata(Model):
     finalizers: list[str] = []
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
+    managed_fields: list[ManagedFields] = []
+
+    @property
+    def touched_at(self) -> datetime | None:
+        """When somebody last wrote anything but the status."""
+        times = [each.time for each in self.managed_fields if each.time and not each.subresource]
+        return max(times, default=None)
 
 
 class Offering(Model):

@@ -12,16 +12,27 @@ from shared.offering import Offering
 from shared.resources import OFFERINGS, Resource, of_instance
 
 
-async def instance_of(cluster: Cluster, key: InstanceKey) -> Instance | None:
-    """The very instance of the key; a namesake made later is not it."""
-    found = await cluster.get(of_instance(key), key.name, key.namespace)
+async def instance_of(cluster: Cluster, key: InstanceKey, generation: int | None = None) -> Instance | None:
+    """The very instance of the key; a namesake made later is not it. From the API server's cache, where that has
+    reached the `generation` asked for."""
+    if generation is not None:
+        instance = await _instance_of(cluster, key, cached=True)
+        if instance and instance.generation >= generation:
+            return instance
+    return await _instance_of(cluster, key, cached=False)
+
+
+async def _instance_of(cluster: Cluster, key: InstanceKey, *, cached: bool) -> Instance | None:
+    found = await cluster.get(of_instance(key), key.name, key.namespace, cached=cached)
     instance = Instance.model_validate(found) if found else None
     return instance if instance and instance.metadata.uid == key.uid else None
 
 
 async def offering_of(cluster: Cluster, key: OfferingKey | str) -> Offering | None:
+    """By key for the steps of the Offering itself; by name for those of its instances, which may read the cache:
+    they are told when it is published, by a watch that has passed the same cache."""
     name = key if isinstance(key, str) else key.name
-    found = await cluster.get(OFFERINGS, name)
+    found = await cluster.get(OFFERINGS, name, cached=isinstance(key, str))
     offering = Offering.model_validate(found) if found else None
     if offering and isinstance(key, OfferingKey) and offering.metadata.uid != key.uid:
         return None
@@ -34,9 +45,13 @@ async def report_instance(
     instance: Instance,
     by: str,
     conditions: list[Condition],
+    *,
+    unchanged: bool = False,
     **status: Any,
 ) -> None:
-    await _report(cluster, of_instance(key), address(key), instance, by, conditions, status)
+    """`unchanged`: raises Conflict when the instance is no longer as it was read."""
+    metadata = address(key) | ({"resourceVersion": instance.metadata.resource_version} if unchanged else {})
+    await _report(cluster, of_instance(key), metadata, instance, by, conditions, status)
 
 
 async def report_offering(

@@ -57,7 +57,7 @@ def tour(layout: Layout) -> None:
     )
     found.step(
         "A consumer orders an instance; its release runs in a namespace of its own",
-        "kubectl create namespace team-a",
+        f"kubectl apply -f {EXAMPLES}/team-a.yaml",
         f"kubectl apply -f {instances}/orders.yaml",
         "kubectl -n team-a wait database/orders --for=condition=Ready --timeout=120s",
         "kubectl -n team-a get databases",

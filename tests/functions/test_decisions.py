@@ -14,7 +14,7 @@ from events.workloads import WorkloadsChanged
 from functions.publish_api import not_enforced
 from functions.remove_release import waits_for
 from functions.report_health import news, ready
-from functions.resync import about_instance, about_offering, due
+from functions.resync import about_instance, about_offering, due, on_its_way
 from functions.retire_offering import instances_remain
 from shared.attempts import Failure, failed_status, last_good, next_step, stalled, too_soon
 from shared.conditions import Condition
@@ -225,6 +225,17 @@ def test_an_upgrade_stalls_when_it_never_becomes_ready_in_its_time(found: dict[s
 def test_a_release_namespace_that_was_deleted_by_hand_is_made_again() -> None:
     told = about_instance(KEY, instance(status=deployed()), offering(), NOW, housed=False)
     assert told == InstanceAdmitted(instance=KEY, generation=1)
+
+
+def test_what_changed_since_the_last_tick_is_left_to_its_own_events() -> None:
+    def wrote(seconds: float, **more: str) -> dict[str, str]:
+        return {"time": (NOW - timedelta(seconds=seconds)).isoformat(), **more}
+
+    fresh = instance(managedFields=[wrote(500), wrote(5)]).metadata
+    assert on_its_way(fresh, NOW, 30)
+    old = instance(managedFields=[wrote(31), wrote(1, subresource="status")]).metadata
+    assert not on_its_way(old, NOW, 30)
+    assert not on_its_way(instance().metadata, NOW, 30)
 
 
 def test_instances_are_counted_by_what_they_say() -> None:
