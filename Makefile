@@ -55,7 +55,7 @@ run: $(READY) ## start it, run the example, and say how to go on; Ctrl-C stops i
 	@$(LOCAL_STACK) run
 
 test: build ## all tests, on real stacks of their own; TESTS=tests/functions for some
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
 
 bench: build ## how fast it is
 	@$(BIN)/python -m tests.bench

@@ -79,7 +79,8 @@ async def publish(offering: Offering, cluster: Cluster, store: ChartStore) -> No
     archive = await store.path(offering.status.chart.digest or "")
     if archive is None:
         raise RetryLater(f"chart {offering.status.chart.digest} is not in the store")
-    crd = crd_for(offering, charts.inspect(archive.read_bytes()).values)
+    chart = await asyncio.to_thread(charts.inspect, archive.read_bytes())
+    crd = crd_for(offering, chart.values)
     existing = await cluster.get(CUSTOM_RESOURCE_DEFINITIONS, offering.crd)
     check_owner(offering, existing)
     await rights.grant(cluster, offering.spec.api.group, offering.plural)

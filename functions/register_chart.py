@@ -1,5 +1,6 @@
 """Fetch, verify and keep the chart of an Offering; from then on it is known by its digest and never fetched again."""
 
+import asyncio
 import hashlib
 
 import structlog
@@ -71,14 +72,14 @@ async def chart_of(offering: Offering, cluster: Cluster, fetcher: Fetcher, store
     digest = kept_digest(offering)
     kept = await store.path(digest) if digest else None
     if kept:
-        return charts.inspect(kept.read_bytes())
+        return await asyncio.to_thread(charts.inspect, kept.read_bytes())
     if source.archive:
         raise Refused("ChartNotFound", f"spec.chart.archive: {source.archive} was never pushed; push the chart first")
     try:
         archive = await fetcher.fetch(source, await secret_of(offering, cluster))
     except RetryLater as later:
         raise Refused("ChartUnreachable", f"spec.chart: {later}; it is tried again") from later
-    chart = charts.inspect(archive)
+    chart = await asyncio.to_thread(charts.inspect, archive)  # seconds, for a chart at the limits
     await store.put(archive)
     return chart
 

@@ -96,8 +96,10 @@ def offering_crd() -> dict[str, Any]:
         for name, path in columns
     ]
     age = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
+    name_fits = rule("size(self.metadata.name) <= 63", "metadata.name: at most 63 characters, it stands in labels")
     schema = {
         "type": "object",
+        "x-kubernetes-validations": [name_fits],
         "description": "A Helm chart on offer: what consumers may order and set, and under which policies it runs.",
         "required": ["spec"],
         "properties": {"spec": spec, "status": status},
@@ -140,7 +142,7 @@ def crd(resource: Resource, schema: Schema, columns: list[dict[str, Any]]) -> di
 class _Plain(yaml.SafeDumper):
     """YAML without anchors: a CRD is read by people and by tools that know none."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the library calls it so
         return True
 
 

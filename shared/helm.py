@@ -43,7 +43,8 @@ BUSY = re.compile(
 )
 AWAY = re.compile(
     r"connection refused|cluster unreachable|connection reset|etcdserver|server is currently unable"
-    r"|TLS handshake timeout|too many requests|unexpected EOF|client connection lost|apiserver not ready|no route to host",
+    r"|TLS handshake timeout|too many requests|unexpected EOF|client connection lost|apiserver not ready"
+    r"|no route to host",
     re.IGNORECASE,
 )
 REASONS: tuple[tuple[str, re.Pattern[str]], ...] = (

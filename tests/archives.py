@@ -2,12 +2,13 @@
 
 import io
 import tarfile
+from collections.abc import Mapping
 
 CHART = "apiVersion: v2\nname: made\nversion: 1.0.0\n"
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: made}\ndata: {}\n"
 
 
-def archive(files: dict[str, str | bytes], *, top: str = "made/") -> bytes:
+def archive(files: Mapping[str, str | bytes], *, top: str = "made/") -> bytes:
     """A .tgz of the files, each below the chart's own folder."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as tar:

@@ -1,7 +1,7 @@
 """How fast it is, beside plain Helm in the same run: `make bench` (N=50), `python -m tests.bench --help`.
 
-The last line is one line of JSON; its keys are fixed. Times are seconds, memory is MB (10^6 bytes), cpu_s is CPU time of
-each process (its ended children, such as Helm, included) while the N instances became ready.
+The last line is one line of JSON; its keys are fixed. Times are seconds, memory is MB (10^6 bytes), cpu_s is CPU
+time of each process (its ended children, such as Helm, included) while the N instances became ready.
 """
 
 import argparse
@@ -104,7 +104,7 @@ async def plain_helm(stack: Stack, cluster: Cluster, n: int) -> float:
 
     started = time.perf_counter()
     await asyncio.gather(*[install(name) for name in names])
-    while not await available(cluster, names):
+    while not await available(cluster, names):  # noqa: ASYNC110 - each look is a request
         await asyncio.sleep(0.05)
     took = time.perf_counter() - started
     await asyncio.gather(*[cluster.delete(NAMESPACES, name) for name in names])
@@ -171,7 +171,7 @@ async def order(world: World, names: list[str]) -> tuple[dict[str, float], dict[
 
 async def remove(world: World, names: list[str]) -> None:
     await asyncio.gather(*[world.delete("Small", name) for name in names])
-    while (await world.cluster.list(world.kind("Small"), metadata_only=True))["items"]:
+    while (await world.cluster.list(world.kind("Small"), metadata_only=True))["items"]:  # noqa: ASYNC110 - the same
         await asyncio.sleep(0.5)
     await asyncio.sleep(SETTLE_SECONDS)
 

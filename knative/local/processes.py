@@ -108,6 +108,7 @@ def _control_plane(layout: Layout, tools: Tools) -> list[Process]:
                 "--kube-api-burst=2000",
                 *(f"--concurrent-{what}-syncs=20" for what in ("deployment", "replicaset", "namespace")),
                 "--concurrent-serviceaccount-token-syncs=20",
+                "--enable-hostpath-provisioner",  # for the volume claims of charts; nothing is ever written to them
             ],
             stop="KILL",
         ),

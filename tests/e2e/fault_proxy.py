@@ -3,6 +3,7 @@
 It forwards everything as it is (its own connection to the API server verifies TLS); only the moment of the kill is its.
 """
 
+import asyncio
 import base64
 import contextlib
 from collections.abc import AsyncIterator
@@ -51,8 +52,8 @@ class FaultProxy:
                 await proxy.use(path, original)
 
     async def use(self, path: Path, kubeconfig: str) -> None:
-        path.write_text(kubeconfig)
-        self.stack.restart(self.name)
+        await asyncio.to_thread(path.write_text, kubeconfig)
+        await asyncio.to_thread(self.stack.restart, self.name)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
@@ -68,8 +69,10 @@ class FaultProxy:
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-            await runner.cleanup()
+            try:
+                yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+            finally:
+                await runner.cleanup()
 
     async def forward(self, request: web.Request, session: aiohttp.ClientSession) -> web.StreamResponse:
         headers = {key: value for key, value in request.headers.items() if key.lower() not in HOP_BY_HOP}

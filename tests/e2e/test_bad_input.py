@@ -97,7 +97,8 @@ async def test_the_api_server_itself_refuses_what_breaks_the_schema(world: World
     kind = world.kind("Hello")
 
     def order(spec: str) -> str:
-        body = f"{{apiVersion: {kind.api_version}, kind: Hello, metadata: {{name: x, namespace: {world.namespace}}}, spec: {spec}}}"
+        metadata = f"{{name: x, namespace: {world.namespace}}}"
+        body = f"{{apiVersion: {kind.api_version}, kind: Hello, metadata: {metadata}, spec: {spec}}}"
         return world.kubectl("apply", "-f", "-", given=body, fails=True)
 
     assert "spec.replicas" in order("{replicas: 5}")

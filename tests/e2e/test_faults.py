@@ -103,11 +103,11 @@ async def whole_life(world: World, proxy: FaultProxy | None = None) -> None:
 KILLED = {
     "register-chart": (1, 2),
     "publish-api": (1, 2, 3),
-    "admit-instance": (1, 2),
-    "apply-policies": (1, 2, 3, 4),
-    "install-release": (1, 2, 4, 6),
+    "admit-instance": (1,),
+    "apply-policies": (1, 3),
+    "install-release": (1, 3, 5, 6),
     "report-health": (1,),
-    "remove-release": (1, 2, 4),
+    "remove-release": (1, 3),
     "retire-offering": (1, 2),
 }
 

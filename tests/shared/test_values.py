@@ -113,7 +113,7 @@ def test_the_provider_wins_over_the_plan_and_the_plan_over_the_consumer() -> Non
 def test_an_instance_is_on_the_plan_it_names_else_on_the_default_one() -> None:
     found = offering(plans=[{"name": "small"}, {"name": "large", "default": True}])
     assert [plan.name for plan in (plan_of(found, {"plan": "small"}), plan_of(found, {})) if plan] == ["small", "large"]
-    with pytest.raises(Refused, match="huge.*none of small, large"):
+    with pytest.raises(Refused, match=r"huge.*none of small, large"):
         plan_of(found, {"plan": "huge"})
 
 
