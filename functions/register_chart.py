@@ -4,8 +4,6 @@ import asyncio
 import hashlib
 
 import structlog
-from shared.fetch import Fetcher
-from shared.store import ChartStore
 
 from events.charts import ChartRefused, ChartRegistered
 from events.offerings import OfferingApplied
@@ -13,10 +11,12 @@ from shared import charts, finalizers
 from shared.cluster import Cluster
 from shared.conditions import condition
 from shared.errors import Refused, RetryLater
+from shared.fetch import Fetcher
 from shared.function import function
 from shared.offering import ChartSource, Offering
 from shared.reports import offering_of, report_offering
 from shared.resources import OFFERINGS, SECRETS, SYSTEM_NAMESPACE
+from shared.store import ChartStore
 
 log = structlog.get_logger()
 

@@ -4,13 +4,12 @@ It forwards everything as it is (its own connection to the API server verifies T
 """
 
 import asyncio
-import base64
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from ssl import SSLContext, create_default_context
+from ssl import PROTOCOL_TLS_SERVER, SSLContext, create_default_context
 from typing import Any
 
 import aiohttp
@@ -39,12 +38,11 @@ class FaultProxy:
         path = stack.layout.kubeconfig_of(name)
         original = path.read_text()
         config: dict[str, Any] = yaml.safe_load(original)
-        authority, server = config["clusters"][0]["cluster"].get("certificate-authority"), _server(config)
-        data = config["clusters"][0]["cluster"].get("certificate-authority-data")
-        tls = create_default_context(cafile=authority) if authority else create_default_context(cadata=_pem(data))
-        proxy = cls(stack, name, server, tls, kill_after)
+        server: str = config["clusters"][0]["cluster"]["server"]
+        authority = stack.layout.certificates / "ca.crt"
+        proxy = cls(stack, name, server.rstrip("/"), create_default_context(cafile=authority), kill_after)
         async with proxy.serving() as url:
-            config["clusters"][0]["cluster"] = {"server": url}
+            config["clusters"][0]["cluster"]["server"] = url
             await proxy.use(path, yaml.safe_dump(config))
             try:
                 yield proxy
@@ -67,10 +65,14 @@ class FaultProxy:
             app.router.add_route("*", "/{path:.*}", forward)
             runner = web.AppRunner(app)
             await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0)
+            # The API server's own certificate: Helm gives its token to nobody without TLS.
+            own = SSLContext(PROTOCOL_TLS_SERVER)
+            certificates = self.stack.layout.certificates
+            own.load_cert_chain(certificates / "server.crt", certificates / "server.key")
+            site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=own)
             await site.start()
             try:
-                yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+                yield f"https://127.0.0.1:{runner.addresses[0][1]}"
             finally:
                 await runner.cleanup()
 
@@ -98,12 +100,3 @@ class FaultProxy:
         if self.writes == self.kill_after:
             self.kills.append(f"{request.method} {request.path}")
             self.stack.signal(self.name, "KILL")
-
-
-def _server(config: dict[str, Any]) -> str:
-    server: str = config["clusters"][0]["cluster"]["server"]
-    return server.rstrip("/")
-
-
-def _pem(data: str | None) -> str:
-    return base64.b64decode(data or "").decode()
