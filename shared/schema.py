@@ -111,12 +111,13 @@ def hint(path: Path, chart_values: Values) -> str:
 
 def parameter_schema(parameter: Parameter, chart_value: Any, field: str) -> Schema:
     schema = TYPES[parameter.type]() if parameter.type else value_schema(chart_value)
-    schema["description"] = described(parameter.description, chart_value)
+    stated = "default" in parameter.model_fields_set
+    schema["description"] = described(parameter.description, parameter.default if stated else chart_value)
     bounds: Schema = {"minimum": parameter.minimum, "maximum": parameter.maximum, "pattern": parameter.pattern}
     schema |= {key: value for key, value in bounds.items() if value is not None}
     if parameter.enum is not None:
         schema["enum"] = parameter.enum
-    if "default" in parameter.model_fields_set:
+    if stated:
         check_default(parameter, field)
         schema["default"] = parameter.default
     if parameter.immutable:

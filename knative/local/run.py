@@ -13,6 +13,8 @@ from knative.local.layout import REPOSITORY, Layout
 from knative.local.waiting import StackError
 
 EXAMPLES = "examples"
+DOCUMENTED_SECONDS = 15
+"""The API server documents a new kind a moment after it serves it."""
 
 
 @dataclass
@@ -20,7 +22,7 @@ class Tour:
     """Types what a person would type, shows what they would see, and remembers how long each step took."""
 
     layout: Layout
-    console: Console = field(default_factory=lambda: Console(highlight=False))
+    console: Console = field(default_factory=lambda: Console(highlight=False, width=110))
     steps: list[tuple[str, float]] = field(default_factory=list)
 
     def step(self, title: str, *commands: str) -> None:
@@ -30,20 +32,26 @@ class Tour:
             self.type(command)
         self.steps.append((title, time.monotonic() - started))
 
-    def type(self, command: str) -> str:
+    def type(self, command: str) -> None:
         self.console.print(f"[cyan]$ {command}[/cyan]", soft_wrap=True)
+        done = self.run(command)
+        until = time.monotonic() + DOCUMENTED_SECONDS
+        while "couldn't find resource" in done.stderr and time.monotonic() < until:
+            time.sleep(0.5)
+            done = self.run(command)
+        self.console.print((done.stdout + done.stderr).rstrip(), markup=False, soft_wrap=True)
+        if done.returncode:
+            raise StackError(f"`{command}` failed; `make logs NAME=functions` may say why")
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
         environment = {
             **os.environ,
             "KUBECONFIG": str(self.layout.kubeconfig),
             "PATH": f"{self.layout.bin}{os.pathsep}{os.environ['PATH']}",
         }
-        done = subprocess.run(
+        return subprocess.run(
             shlex.split(command), cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
         )
-        self.console.print((done.stdout + done.stderr).rstrip(), markup=False, soft_wrap=True)
-        if done.returncode:
-            raise StackError(f"`{command}` failed; `make logs NAME=functions` may say why")
-        return done.stdout
 
 
 def tour(layout: Layout) -> None:
@@ -78,6 +86,7 @@ def tour(layout: Layout) -> None:
 
 
 def summary(found: Tour) -> None:
+    found.run("kubectl wait offering/database --for=jsonpath={.status.instances.ready}=1 --timeout=10s")
     table = Table(title="\nWhat happened", title_justify="left", show_edge=False)
     table.add_column("step")
     table.add_column("seconds", justify="right")

@@ -61,7 +61,7 @@ def test_only_parameters_are_exposed_under_the_names_the_provider_gave() -> None
             "storage": {"type": "string", "description": 'Disk\nDefault: "8Gi"', "pattern": "^[0-9]+Gi$"},
             "replicaCount": {
                 "type": "integer",
-                "description": "Default: 1",
+                "description": "Default: 2",
                 "minimum": 1,
                 "maximum": 5,
                 "default": 2,
