@@ -31,7 +31,10 @@ def crd_for(offering: Offering, chart_values: Values) -> dict[str, Any]:
     schema: Schema = {
         "type": "object",
         "description": description,
-        "properties": {"spec": spec_schema(offering, chart_values), "status": STATUS},
+        "properties": {
+            "spec": {"description": f"What you choose of this {api.kind}.", **spec_schema(offering, chart_values)},
+            "status": STATUS,
+        },
     }
     if schema["properties"]["spec"].get("required"):
         schema["required"] = ["spec"]

@@ -85,6 +85,8 @@ def run(local: Local = LOCAL, port: Port = None, functions: Functions = "all") -
         print("The stack runs until Ctrl-C.", flush=True)
         signal.pause()
     except KeyboardInterrupt:
+        for again in (signal.SIGINT, signal.SIGTERM):  # make passes on what it gets: one is enough
+            signal.signal(again, signal.SIG_IGN)
         print("\nstopping ...", flush=True)
         stack.down()
 

@@ -56,6 +56,7 @@ def test_only_parameters_are_exposed_under_the_names_the_provider_gave() -> None
     )
     assert found == {
         "type": "object",
+        "description": "What you choose of this Database.",
         "required": ["dotted"],
         "properties": {
             "storage": {"type": "string", "description": 'Disk\nDefault: "8Gi"', "pattern": "^[0-9]+Gi$"},
