@@ -18,6 +18,7 @@ from aiohttp import web
 
 from knative.local.stack import Stack
 
+AS_IT_IS = ("Content-Type", "User-Agent", "Accept", "Accept-Encoding")
 HOP_BY_HOP = {"host", "connection", "transfer-encoding", "content-length", "content-encoding", "keep-alive"}
 
 
@@ -56,7 +57,9 @@ class FaultProxy:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
         connector = aiohttp.TCPConnector(ssl=self.tls, limit=0)
-        async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+        async with aiohttp.ClientSession(
+            connector=connector, auto_decompress=False, skip_auto_headers=AS_IT_IS
+        ) as session:
 
             async def forward(request: web.Request) -> web.StreamResponse:
                 return await self.forward(request, session)
@@ -79,7 +82,9 @@ class FaultProxy:
     async def forward(self, request: web.Request, session: aiohttp.ClientSession) -> web.StreamResponse:
         headers = {key: value for key, value in request.headers.items() if key.lower() not in HOP_BY_HOP}
         target = f"{self.upstream}{request.rel_url}"
-        async with session.request(request.method, target, headers=headers, data=await request.read()) as answer:
+        async with session.request(
+            request.method, target, headers=headers, data=await request.read() or None
+        ) as answer:
             self.count(request)
             response = web.StreamResponse(status=answer.status)
             for key, value in answer.headers.items():

@@ -182,7 +182,7 @@ async def test_a_workload_that_cannot_run_says_why(world: World) -> None:
     await world.order("Hello", "one", nodeSelector={"no": "such-node"})
     said = await world.says("Hello", "one", "Ready", "Unschedulable")
     assert "didn't match Pod's node affinity/selector" in said["message"]
-    await world.order("Hello", "one")
+    await world.order("Hello", "one", nodeSelector={"kubernetes.io/os": "linux"})
     await world.ready("Hello", "one")
 
 
@@ -211,5 +211,5 @@ async def test_an_upgrade_that_never_gets_ready_rolls_back(world: World) -> None
     assert "didn't match Pod's node affinity/selector" in said["message"]
     assert "rolled back to revision 1" in said["message"]
     assert await world.revisions(namespace) == [(1, "superseded"), (2, "superseded"), (3, "deployed")]
-    await world.order("Hello", "one")
+    await world.order("Hello", "one", nodeSelector={"kubernetes.io/os": "linux"})
     await world.ready("Hello", "one")
