@@ -174,8 +174,8 @@ class Helm:
 
     async def unfinished(self, found: Revision) -> bool:
         """Whether somebody else is still at it. What this process holds is not: the caller has the turn."""
-        if found.holder in (None, self._heartbeat.holder):
-            return False
+        if found.status == "uninstalling" or found.holder in (None, self._heartbeat.holder):
+            return False  # the holder made the revision; whoever takes it down may do so twice
         return await self._heartbeat.alive(found.holder or "")
 
     async def forget(self, release: Release, left: Revision) -> None:
