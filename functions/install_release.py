@@ -121,7 +121,7 @@ async def attempt(helm: Helm, cluster: Cluster, release: Release, chart: Path) -
         troubles = await pod_troubles(cluster, release.namespace) if "Hook" in failed.reason else ()
         good = last_good(history)
         after = await helm.history(release)
-        if good is None or not after or after[-1].status == "deployed":
+        if good is None or not after or after[-1].status != "failed":
             return Failure(failed.reason, failed.message, troubles=troubles)  # nothing to go back to, or from
         return await back_to(helm, release, good.number, Failure(failed.reason, failed.message, troubles=troubles))
 

@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from weakref import WeakValueDictionary
 
 import yaml
 
@@ -98,7 +99,8 @@ class Helm:
         self._home = Path(tempfile.mkdtemp(prefix="chandlery-helm-"))
         self._room = asyncio.Semaphore(AT_ONCE)
         self._busy = asyncio.Semaphore((os.cpu_count() or 2) + 1)
-        self._turns: dict[tuple[str, str], asyncio.Lock] = {}
+        # Held weakly: a lock lives exactly as long as somebody has it or waits for it.
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
     async def open(cls) -> Self:
@@ -112,12 +114,8 @@ class Helm:
         """One at a time for each release in this process; Helm's own lock does the rest."""
         key = (release.namespace, release.name)
         lock = self._turns.setdefault(key, asyncio.Lock())
-        try:
-            async with lock:
-                yield
-        finally:
-            if not lock.locked():
-                self._turns.pop(key, None)
+        async with lock:
+            yield
 
     async def render(self, chart: Path, release: Release) -> str:
         """The manifests, without a cluster; raises HelmFailed when the templates fail."""

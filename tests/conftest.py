@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from knative.local.build import build
 from knative.local.stack import Stack
 from shared.cluster import Cluster
 from tests.ports import free_range
+
+
+# A busy machine is no failure.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

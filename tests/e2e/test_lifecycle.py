@@ -136,7 +136,14 @@ async def test_what_people_see(world: World) -> None:
     listed = world.kubectl("-n", world.namespace, "get", plural)
     assert listed.split()[:5] == ["NAME", "READY", "REASON", "NAMESPACE", "AGE"]
     assert "True" in listed
-    explained = world.kubectl("explain", f"{plural}.spec", "--recursive=false")
-    assert "How many pods" in explained
+
+    async def explained() -> bool:
+        """The API server documents a new kind a moment after it serves it."""
+        try:
+            return "How many pods" in world.kubectl("explain", f"{plural}.spec")
+        except AssertionError:
+            return False
+
+    await world.eventually(explained, "kubectl explain tells what a parameter is")
     offerings = world.kubectl("get", "offerings")
     assert offerings.split()[:8] == ["NAME", "CHART", "VERSION", "API", "INSTANCES", "READY", "REASON", "AGE"]
