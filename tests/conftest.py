@@ -13,7 +13,6 @@ from knative.local.stack import Stack
 from shared.cluster import Cluster
 from tests.ports import free_range
 
-
 # A busy machine is no failure.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
