@@ -4,11 +4,11 @@ Helm's own history tells where things stand: each revision is labelled with a ha
 nothing to do) and with the process that made it (a pending revision of a dead process is swept up, not waited for).
 """
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from shared.attempts import (
 )
 from shared.cluster import Cluster
 from shared.conditions import Condition, condition
-from shared.errors import Conflict, Refused, RetryLater
+from shared.errors import ApiError, Conflict, Refused, RetryLater
 from shared.function import function
 from shared.health import pod_trouble
 from shared.helm import AT_ONCE, Applied, Helm, HelmFailed, seconds
@@ -37,7 +37,6 @@ from shared.reports import instance_of, offering_of, report_instance
 from shared.resources import PODS
 from shared.store import ChartStore
 
-SLOW_SECONDS = 3
 TRIES = 5
 
 
@@ -68,8 +67,9 @@ async def install_release(
         chart = await store.path(release.chart_digest)
         if chart is None:
             raise RetryLater(f"chart {release.chart_digest} is not in the store", after=5)
-        async with helm.turn(release), said_to_be_at_work(cluster, key, instance, release):
-            result = await attempt(helm, cluster, release, chart)
+        async with helm.turn(release):
+            slow = partial(say_at_work, cluster, key, instance, release)
+            result = await attempt(helm, cluster, release, chart, slow)
     generation = instance.generation
     if isinstance(result, Applied):
         status = deployed_status(release, offering, result, datetime.now(UTC))
@@ -106,7 +106,17 @@ async def tell(
     raise RetryLater(f"the status of {key.namespace}/{key.name} is changed by too many at once")
 
 
-async def attempt(helm: Helm, cluster: Cluster, release: Release, chart: Path) -> Applied | Failure:
+async def say_at_work(cluster: Cluster, key: InstanceKey, instance: Instance, release: Release) -> None:
+    said = condition("Deployed", None, "Installing", "Helm is at work, or waits for a hook", instance.generation)
+    known = instance.status.release.model_dump(by_alias=True, exclude_none=True)
+    known |= {"namespace": release.namespace, "name": release.name}
+    with contextlib.suppress(RetryLater, ApiError):  # Helm goes on, told or not
+        await tell(cluster, key, instance, said, known, instance.status.notes)
+
+
+async def attempt(
+    helm: Helm, cluster: Cluster, release: Release, chart: Path, slow: Callable[[], Awaitable[None]]
+) -> Applied | Failure:
     history = await helm.history(release)
     while next_step(history, release.inputs) == "sweep":
         left = history.pop()
@@ -116,7 +126,7 @@ async def attempt(helm: Helm, cluster: Cluster, release: Release, chart: Path) -
     if next_step(history, release.inputs) == "nothing":
         return await helm.read(release)
     try:
-        return await helm.apply(chart, release, first=not history)
+        return await helm.apply(chart, release, first=not history, slow=slow)
     except HelmFailed as failed:
         troubles = await pod_troubles(cluster, release.namespace) if "Hook" in failed.reason else ()
         good = last_good(history)
@@ -146,27 +156,6 @@ async def pod_troubles(cluster: Cluster, namespace: str) -> tuple[str, ...]:
     pods = (await cluster.list(PODS, namespace))["items"]
     found = [(pod["metadata"]["name"], pod_trouble(pod)) for pod in pods]
     return tuple(f"pod {name}: {trouble.message}" for name, trouble in found if trouble)[:3]
-
-
-@asynccontextmanager
-async def said_to_be_at_work(
-    cluster: Cluster, key: InstanceKey, instance: Instance, release: Release
-) -> AsyncIterator[None]:
-    """A hook may take minutes: after a moment the instance says what is going on."""
-
-    async def say() -> None:
-        await asyncio.sleep(SLOW_SECONDS)
-        said = condition("Deployed", None, "Installing", "Helm is at work, or waits for a hook", instance.generation)
-        known = instance.status.release.model_dump(by_alias=True, exclude_none=True)
-        known |= {"namespace": release.namespace, "name": release.name}
-        await tell(cluster, key, instance, said, known, instance.status.notes)
-
-    saying = asyncio.create_task(say())
-    try:
-        yield
-    finally:
-        saying.cancel()
-        await asyncio.gather(saying, return_exceptions=True)
 
 
 main = function(install_release, Cluster, Helm, ChartStore, at_once=AT_ONCE)

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,8 +122,13 @@ class Helm:
         arguments = ["template", release.name, str(chart), "--namespace", release.namespace, "--values", "-"]
         return await self._run(arguments, 30, given=json.dumps(release.values))
 
-    async def apply(self, chart: Path, release: Release, *, first: bool) -> Applied:
-        """Install the `first` revision, or upgrade. Waits for hooks, not for workloads: what they do is watched."""
+    async def apply(
+        self, chart: Path, release: Release, *, first: bool, slow: Callable[[], Awaitable[None]]
+    ) -> Applied:
+        """Install the `first` revision, or upgrade. Waits for hooks, not for workloads: what they do is watched.
+
+        `slow` is called when it takes longer than Helm itself ever needs: a hook may take minutes.
+        """
         labels = f"{INPUTS}={release.inputs},{HOLDER}={self._heartbeat.holder}"
         history = [] if first else ["--history-max", str(HISTORY_MAX)]
         out = await self._run(
@@ -134,6 +139,7 @@ class Helm:
             ],
             seconds(release.timeout),
             given=json.dumps(release.values),
+            slow=slow,
         )
         return applied(json.loads(out))
 
@@ -187,7 +193,13 @@ class Helm:
                 impersonate=acting_as(release.namespace),
             )
 
-    async def _run(self, arguments: list[str], limit: float, given: str | None = None) -> str:
+    async def _run(
+        self,
+        arguments: list[str],
+        limit: float,
+        given: str | None = None,
+        slow: Callable[[], Awaitable[None]] | None = None,
+    ) -> str:
         async with self._room, AsyncExitStack() as busy:
             await busy.enter_async_context(self._busy)
             process = await asyncio.create_subprocess_exec(
@@ -203,6 +215,8 @@ class Helm:
             try:
                 await asyncio.wait({talking}, timeout=BUSY_SECONDS)
                 await busy.aclose()
+                if slow and not talking.done():
+                    await slow()
                 # Helm keeps to --timeout by itself; ours is for a Helm that does not.
                 out, err = await asyncio.wait_for(talking, limit + 15)
             except TimeoutError:

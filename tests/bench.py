@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,9 @@ def step(title: str) -> Iterator[None]:
 async def order(world: World, names: list[str]) -> tuple[dict[str, float], dict[str, float]]:
     """All at once; for each the seconds from its apply to Deployed and to Ready, as a watch saw them."""
     kind = world.kind("Small")
-    version = (await world.cluster.list(kind, metadata_only=True))["metadata"]["resourceVersion"]
+    # A kind that was published just now may be answered with "storage is (re)initializing".
+    listed = await world.eventually(partial(world.cluster.list, kind, metadata_only=True), f"{kind.plural} are served")
+    version = listed["metadata"]["resourceVersion"]
     applied: dict[str, float] = {}
     deployed: dict[str, float] = {}
     ready: dict[str, float] = {}
