@@ -1,29 +1,52 @@
 """What a chart archive holds: read as Helm reads it, refused where Helm would refuse it or be misused by it. Pure.
 
-Not done: `import-values` (values a parent takes from a child are not shown among the parent's), and version ranges of
-dependencies (one name vendored in two versions goes by exact version).
+Not done: version ranges of dependencies (one name vendored in two versions goes by exact version).
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict
 
 from shared import documents, semver
 from shared.archive import Budget, unpack
 from shared.errors import Refused
 from shared.offering import Values
-from shared.values import merge
+from shared.values import Path, merge
 
 NESTING = 8
-READ = ("Chart.yaml", "values.yaml", "requirements.yaml")
+READ = ("Chart.yaml", "values.yaml", "requirements.yaml", "values.schema.json", "README.md")
 MANIFESTS = (".yaml", ".yml", ".json")
 
 
-class Chart(BaseModel):
-    model_config = ConfigDict(frozen=True)
+@dataclass(frozen=True)
+class Import:
+    """A parent takes values from its child (`import-values`): who sets `child` sets `parent`. As the root sees both."""
 
+    child: Path
+    parent: Path
+
+
+@dataclass(frozen=True)
+class Part:
+    """The chart itself or one inside it, and what its files say of its values."""
+
+    at: Path
+    """Where its values stand among the chart's."""
+    name: str
+    values: Values
+    """Its own defaults, without those of its subcharts and without what its parents override."""
+    values_text: bytes
+    readme: bytes
+    schema: bytes | None
+    """values.schema.json"""
+    switches: tuple[Path, ...] = ()
+    """Values that switch it on and off, the first that is declared counts (`condition`), then its tags."""
+    imports: tuple[Import, ...] = ()
+
+
+@dataclass(frozen=True)
+class Chart:
     name: str
     version: str
     app_version: str | None
@@ -31,7 +54,10 @@ class Chart(BaseModel):
     digest: str
     values: Values
     """The defaults, those of each subchart under its name or alias; the parent's win. Nulls are kept."""
-    has_crds: bool
+    parts: tuple[Part, ...]
+    """Parents before their subcharts; one that stands under two aliases is there twice."""
+    crds: dict[str, bytes]
+    """Files of crds/, subcharts' included, by their path in the archive."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +68,8 @@ class _Part:
     version: str
     metadata: Values
     values: Values
-    has_crds: bool
+    parts: tuple[Part, ...]
+    crds: dict[str, bytes]
 
 
 def inspect(archive: bytes) -> Chart:
@@ -58,7 +85,8 @@ def inspect(archive: bytes) -> Chart:
         description=_text(part.metadata.get("description")),
         digest=digest_of(archive),
         values=part.values,
-        has_crds=part.has_crds,
+        parts=part.parts,
+        crds=part.crds,
     )
 
 
@@ -67,7 +95,12 @@ def digest_of(archive: bytes) -> str:
 
 
 def _wanted(path: str) -> bool:
-    return path.rpartition("/")[2] in READ or path.endswith(".tgz")
+    return path.rpartition("/")[2] in READ or path.endswith(".tgz") or _is_crd(path)
+
+
+def _is_crd(path: str) -> bool:
+    """In the folder crds/ of the chart or of one inside it."""
+    return "crds" in path.split("/")[:-1] and path.lower().endswith(MANIFESTS)
 
 
 def _read(files: dict[str, bytes], where: str, budget: Budget, depth: int) -> _Part:
@@ -81,14 +114,63 @@ def _read(files: dict[str, bytes], where: str, budget: Budget, depth: int) -> _P
     own: Values = {}
     for each in _load(files, "values.yaml", where, budget):
         own = merge(own, each)
-    return _Part(
+    by_key = _by_key(metadata, subcharts)
+    itself = Part(
+        at=(),
         name=str(_text(metadata.get("name"))),
+        values=own,
+        values_text=files.get("values.yaml", b""),
+        readme=files.get("README.md", b""),
+        schema=files.get("values.schema.json"),
+        imports=tuple(_imports(metadata)),
+    )
+    inside = [_moved(part, key, metadata) for key, found in by_key.items() for part in found.parts]
+    crds = {f"{where}{path}": content for path, content in files.items() if path.startswith("crds/") and _is_crd(path)}
+    return _Part(
+        name=itself.name,
         version=str(_text(metadata.get("version"))),
         metadata=metadata,
-        values=_coalesce(own, _by_key(metadata, subcharts), f"{where}values.yaml"),
-        has_crds=any(path.startswith("crds/") and path.lower().endswith(MANIFESTS) for path in files)
-        or any(part.has_crds for part in subcharts),
+        values=_coalesce(own, by_key, f"{where}values.yaml"),
+        parts=(itself, *inside),
+        crds=crds | {path: content for part in subcharts for path, content in part.crds.items()},
     )
+
+
+def _moved(part: Part, key: str, parent: Values) -> Part:
+    """A part of a subchart as the subchart's parent sees it."""
+    switches = tuple((key, *each) for each in part.switches)
+    if not part.at:
+        switches = _switches(key, parent)
+    imports = tuple(Import((key, *each.child), (key, *each.parent)) for each in part.imports)
+    return replace(part, at=(key, *part.at), switches=switches, imports=imports)
+
+
+def _dependency(key: str, metadata: Values) -> Values:
+    named = (each for each in metadata["dependencies"] if (each.get("alias") or each.get("name")) == key)
+    found: Values = next(named, {})
+    return found
+
+
+def _switches(key: str, metadata: Values) -> tuple[Path, ...]:
+    """`condition: a.b,c.d` and `tags: [x]` of Chart.yaml, as paths."""
+    found = _dependency(key, metadata)
+    condition, tags = found.get("condition"), found.get("tags")
+    paths = [tuple(each.strip().split(".")) for each in condition.split(",")] if isinstance(condition, str) else []
+    labels = [("tags", str(tag)) for tag in tags] if isinstance(tags, list) else []
+    return (*[path for path in paths if all(path)], *labels)
+
+
+def _imports(metadata: Values) -> Iterator[Import]:
+    """`import-values` of Chart.yaml: a name under the child's `exports`, or {child, parent}."""
+    for each in metadata["dependencies"]:
+        key = str(each.get("alias") or each.get("name"))
+        wanted = each.get("import-values")
+        for one in wanted if isinstance(wanted, list) else []:
+            if isinstance(one, str):
+                yield Import((key, "exports", one), ())
+            elif isinstance(one, dict) and isinstance(one.get("child"), str) and isinstance(one.get("parent"), str):
+                parent = () if one["parent"] == "." else tuple(one["parent"].split("."))
+                yield Import((key, *one["child"].split(".")), parent)
 
 
 def _metadata(files: dict[str, bytes], where: str, budget: Budget) -> Values:

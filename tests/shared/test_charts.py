@@ -29,7 +29,8 @@ def refused(content: bytes) -> tuple[str, str]:
 
 def test_a_chart_says_who_it_is() -> None:
     metadata = CHART + "appVersion: 1.10\ndescription: Says hello\n"
-    content = chart(Chart_yaml=metadata, values_yaml="a: {b: 1, c: null}\n", crds__things_yaml="kind: X\n")
+    files = {"values_yaml": "a: {b: 1, c: null}\n", "crds__things_yaml": "kind: X\n", "README.md": "# Hello"}
+    content = chart(Chart_yaml=metadata, **files)
     assert charts.inspect(content) == charts.Chart(
         name="hello",
         version="1.2.3",
@@ -37,7 +38,8 @@ def test_a_chart_says_who_it_is() -> None:
         description="Says hello",
         digest=charts.digest_of(content),
         values={"a": {"b": 1, "c": None}},
-        has_crds=True,
+        parts=(charts.Part((), "hello", {"a": {"b": 1, "c": None}}, b"a: {b: 1, c: null}\n", b"# Hello", None),),
+        crds={"crds/things.yaml": b"kind: X\n"},
     )
 
 
@@ -59,6 +61,29 @@ def test_values_of_subcharts_stand_under_their_name_or_alias_and_the_parents_win
         "store": {"size": 2, "port": 80, "extra": None, "leaf": {"deep": 5, "global": {"g": "leaf"}}},
         "extra": {},
     }
+
+
+def test_each_part_says_where_its_values_stand_what_switches_it_and_what_its_parent_takes_from_it() -> None:
+    dependency = (
+        "dependencies: [{name: cache, version: 0.x, alias: store, tags: [extras],"
+        " condition: 'store.enabled, caches.on',"
+        " import-values: [data, {child: deep.er, parent: mine}]}]\n"
+    )
+    content = chart(
+        Chart_yaml=CHART + dependency,
+        charts__cache__Chart_yaml="apiVersion: v2\nname: cache\nversion: 0.3.0\n"
+        "dependencies: [{name: leaf, condition: leaf.enabled}]\n",
+        charts__cache__values_schema_json="{}",
+        charts__cache__charts__leaf__Chart_yaml="name: leaf\nversion: 1.0.0\n",
+    )
+    root, store, leaf = charts.inspect(content).parts
+    assert root.imports == (
+        charts.Import(("store", "exports", "data"), ()),
+        charts.Import(("store", "deep", "er"), ("mine",)),
+    )
+    assert (store.at, store.name) == (("store",), "cache")
+    assert store.switches == (("store", "enabled"), ("caches", "on"), ("tags", "extras"))
+    assert (leaf.at, leaf.switches) == (("store", "leaf"), (("store", "leaf", "enabled"),))
 
 
 def test_an_old_chart_declares_its_dependencies_in_a_file_of_their_own() -> None:
