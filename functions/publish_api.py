@@ -11,10 +11,11 @@ from shared.conditions import Condition, condition, find
 from shared.errors import Conflict, Gone, Invalid, Refused, RetryLater
 from shared.function import function
 from shared.offering import Offering, OfferingSpec, Policies
-from shared.reports import offering_of, report_offering
+from shared.reports import document_offering, offering_of, report_offering
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS
-from shared.schema import OFFERING_LABEL, crd_for
+from shared.schema import OFFERING_LABEL, ConsumerApi, api_for
 from shared.store import ChartStore
+from shared.values import format_path
 
 ESTABLISH_SECONDS = 10
 
@@ -60,11 +61,14 @@ async def publish_api(
         await tell(cluster, offering, [said, *([known] if known else [])])
         return None
     try:
-        await publish(offering, cluster, store)
+        api = await publish(offering, cluster, store)
     except Refused as refusal:
         await tell(cluster, offering, refused(offering, refusal))
         return ApiRefused(offering=event.offering, generation=generation, reason=refusal.reason)
-    await report_offering(cluster, offering, "publish_api", published(offering), api={"crd": offering.crd})
+    documented = await document_offering(cluster, offering, "publish_api", {"sample.yaml": api.sample})
+    reserved = [format_path(path) for path in api.reserved]
+    status = {"crd": offering.crd, "documentation": documented, "reserved": reserved}
+    await report_offering(cluster, offering, "publish_api", published(offering), api=status)
     return ApiPublished(offering=event.offering, generation=generation, crd=offering.crd)
 
 
@@ -74,18 +78,18 @@ async def tell(cluster: Cluster, offering: Offering, conditions: list[Condition]
     await report_offering(cluster, offering, "publish_api", conditions, api=known)
 
 
-async def publish(offering: Offering, cluster: Cluster, store: ChartStore) -> None:
+async def publish(offering: Offering, cluster: Cluster, store: ChartStore) -> ConsumerApi:
     """Raises Refused with what stands in the way."""
     archive = await store.path(offering.status.chart.digest or "")
     if archive is None:
         raise RetryLater(f"chart {offering.status.chart.digest} is not in the store")
     chart = await asyncio.to_thread(charts.inspect, archive.read_bytes())
-    crd = crd_for(offering, chart.values)
+    api = await asyncio.to_thread(api_for, offering, chart)
     existing = await cluster.get(CUSTOM_RESOURCE_DEFINITIONS, offering.crd)
     check_owner(offering, existing)
     await rights.grant(cluster, offering.spec.api.group, offering.plural)
     try:
-        applied = await cluster.apply(CUSTOM_RESOURCE_DEFINITIONS, crd, "publish_api")
+        applied = await cluster.apply(CUSTOM_RESOURCE_DEFINITIONS, api.crd, "publish_api")
     except Invalid as invalid:
         raise Refused("InvalidSchema", f"the API server refuses the generated CRD: {invalid.message}") from invalid
     if problem := await unestablished(cluster, applied):
@@ -93,6 +97,7 @@ async def publish(offering: Offering, cluster: Cluster, store: ChartStore) -> No
             await cluster.delete(CUSTOM_RESOURCE_DEFINITIONS, offering.crd)
             await rights.revoke(cluster, offering.spec.api.group, offering.plural)
         raise Refused("NameTaken", f"spec.api: {problem}; choose another kind, plural or short name")
+    return api
 
 
 def check_owner(offering: Offering, crd: dict[str, Any] | None) -> None:

@@ -50,7 +50,7 @@ class Instances:
         self._followed: dict[str, Followed] = {}
         self._strangers: set[str] = set()
         """Namespaces that something changed in before they were known to be ours: the watches run independently."""
-        self._counts = Debounce(tasks, self._tell_counts, quiet=2, at_latest=2)
+        self._counts = Debounce(tasks, self._tell_counts, quiet=0.5, at_latest=2)
         self._health = Debounce(tasks, self._tell_health, quiet=0.2, at_latest=1)
         self._leaving = Debounce(tasks, self._tell_leaving, quiet=0.2, at_latest=1)
 

@@ -68,7 +68,10 @@ class Parameter(Model):
     """A value of the chart that consumers may set."""
 
     path: str = Field(
-        min_length=1, max_length=512, description='Where it goes in the chart\'s values: a.b, or a["x.y"] for such keys'
+        min_length=1,
+        max_length=512,
+        description='Where it goes in the values: a.b, or a["x.y"] for such keys. A map is a parameter with all that is'
+        " in it; * stands for any part of a key, ** for any number of keys",
     )
     name: str | None = Field(
         None, min_length=1, max_length=512, description="Where it stands in the consumer's spec; default: the same path"
@@ -82,6 +85,7 @@ class Parameter(Model):
     pattern: str | None = Field(None, max_length=1024)
     required: bool = False
     immutable: bool = False
+    column: bool = Field(False, description="Show it in `kubectl get`")
     secret: bool = Field(False, description="The consumer names a Secret {name, key} instead of giving the value")
 
 
@@ -173,6 +177,8 @@ class ChartStatus(Model):
 
 class ApiStatus(Model):
     crd: str | None = None
+    documentation: str | None = Field(None, description="A ConfigMap in namespace chandlery, with a sample manifest")
+    reserved: list[str] = Field([], description="Paths below parameters that consumers can't set all the same")
 
 
 class InstanceCounts(Model):

@@ -1,23 +1,60 @@
 """The consumer API's CRD: which parameters, of which types, under which names. Pure: Offering and chart in, CRD out."""
 
-import difflib
 import json
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from shared.charts import Chart
 from shared.errors import Refused
-from shared.offering import Offering, Parameter, Values
+from shared.offering import Offering
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS
-from shared.values import Path, format_path, get, has, leaves, parse_path
-
-Schema = dict[str, Any]
+from shared.sample import sample
+from shared.selection import Selection, select
+from shared.structural import Schema
+from shared.values import Path, parse_path
 
 OFFERING_LABEL = "chandlery.dev/offering"
-ANYTHING: Schema = {"x-kubernetes-preserve-unknown-fields": True}
+SIZE_LIMIT = 1_200_000
+"""Bytes of a CRD as JSON; etcd takes 1.5 MB."""
+DESCRIPTIONS = (None, 400, 120, 0)
+"""Longest description, in characters; ever shorter until the CRD is small enough."""
 
 
-def crd_for(offering: Offering, chart_values: Values) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ConsumerApi:
+    crd: dict[str, Any]
+    reserved: list[Path]
+    """What lies below a parameter and is kept from consumers all the same."""
+    sample: str
+    """A manifest to start from."""
+
+
+def api_for(offering: Offering, chart: Chart) -> ConsumerApi:
     """Raises Refused when no API can be made of the Offering as it stands."""
+    selection = select(offering, chart)
+    for longest in DESCRIPTIONS:
+        crd = crd_for(offering, selection, longest)
+        size = len(json.dumps(crd))
+        if size <= SIZE_LIMIT:
+            return ConsumerApi(crd, selection.reserved, sample(offering, selection.schema, selection.defaults))
+    what = f"the API would have {size} bytes, {SIZE_LIMIT} are the limit"
+    raise Refused("SchemaTooLarge", f"spec.parameters: {what}; name the values that consumers need")
+
+
+def shortened(schema: Schema, longest: int) -> Schema:
+    short = {key: value for key, value in schema.items() if key != "description"}
+    text = schema.get("description", "")
+    if longest:
+        short |= {"description": text if len(text) <= longest else f"{text[:longest]}..."} if text else {}
+    if "properties" in schema:
+        short["properties"] = {name: shortened(each, longest) for name, each in schema["properties"].items()}
+    if "items" in schema:
+        short["items"] = shortened(schema["items"], longest)
+    return short
+
+
+def crd_for(offering: Offering, selection: Selection, longest: int | None = None) -> dict[str, Any]:
+    spec = selection.schema if longest is None else shortened(selection.schema, longest)
     api = offering.spec.api
     names = {
         "kind": api.kind,
@@ -32,12 +69,14 @@ def crd_for(offering: Offering, chart_values: Values) -> dict[str, Any]:
         "type": "object",
         "description": description,
         "properties": {
-            "spec": {"description": f"What you choose of this {api.kind}.", **spec_schema(offering, chart_values)},
+            "spec": {"description": f"What you choose of this {api.kind}.", **spec},
             "status": STATUS,
         },
     }
     if schema["properties"]["spec"].get("required"):
         schema["required"] = ["spec"]
+    if selection.rules:
+        schema["x-kubernetes-validations"] = selection.rules
     return {
         "apiVersion": CUSTOM_RESOURCE_DEFINITIONS.api_version,
         "kind": CUSTOM_RESOURCE_DEFINITIONS.kind,
@@ -55,7 +94,7 @@ def crd_for(offering: Offering, chart_values: Values) -> dict[str, Any]:
                     "served": True,
                     "storage": True,
                     "subresources": {"status": {}},
-                    "additionalPrinterColumns": columns(offering),
+                    "additionalPrinterColumns": columns(offering, spec),
                     "schema": {"openAPIV3Schema": schema},
                 }
             ],
@@ -63,142 +102,17 @@ def crd_for(offering: Offering, chart_values: Values) -> dict[str, Any]:
     }
 
 
-def spec_schema(offering: Offering, chart_values: Values) -> Schema:
-    parameters = offering.spec.parameters
-    if parameters is None:
-        spec = map_schema(chart_values)
-    else:
-        spec = {"type": "object", "properties": {}}
-        for index, parameter in enumerate(parameters):
-            place(spec, parameter, chart_values, f"spec.parameters[{index}]")
-    if offering.spec.plans:
-        if "plan" in spec["properties"]:
-            raise Refused("InvalidParameter", "spec.parameters: a parameter can't be called plan where there are plans")
-        spec["properties"]["plan"] = plan_schema(offering)
-    return spec
-
-
-def place(spec: Schema, parameter: Parameter, chart_values: Values, field: str) -> None:
-    """Put one parameter's schema where its name says, with its parents."""
-    if parameter.secret:
-        raise Refused("NotSupported", f"{field}.secret: parameters from Secrets are not supported yet; leave it out")
-    path = parse_path(parameter.path, f"{field}.path")
-    if not has(chart_values, path) and parameter.type is None:
-        raise Refused(
-            "UnknownParameter", f"{field}.path: the chart has no value {parameter.path}{hint(path, chart_values)}"
-        )
-    *parents, last = parse_path(parameter.name or parameter.path, f"{field}.name")
-    where = spec
-    for step in parents:
-        if parameter.required:
-            where["required"] = sorted({*where.get("required", []), step})
-        where = where["properties"].setdefault(step, {"type": "object", "properties": {}})
-        if "properties" not in where:
-            raise Refused("DuplicateParameter", f"{field}: {parameter.name or parameter.path} lies inside another one")
-    if last in where["properties"]:
-        raise Refused(
-            "DuplicateParameter", f"{field}: {parameter.name or parameter.path} is there twice; give it a name"
-        )
-    where["properties"][last] = parameter_schema(parameter, get(chart_values, path), field)
-    if parameter.required:
-        where["required"] = sorted({*where.get("required", []), last})
-
-
-def hint(path: Path, chart_values: Values) -> str:
-    known = [format_path(leaf) for leaf, _ in leaves(chart_values)]
-    close = difflib.get_close_matches(format_path(path), known, n=1)
-    return (
-        f"; did you mean {close[0]}?" if close else "; give its type if it is one the chart reads without declaring it"
-    )
-
-
-def parameter_schema(parameter: Parameter, chart_value: Any, field: str) -> Schema:
-    schema = TYPES[parameter.type]() if parameter.type else value_schema(chart_value)
-    stated = "default" in parameter.model_fields_set
-    schema["description"] = described(parameter.description, parameter.default if stated else chart_value)
-    bounds: Schema = {"minimum": parameter.minimum, "maximum": parameter.maximum, "pattern": parameter.pattern}
-    schema |= {key: value for key, value in bounds.items() if value is not None}
-    if parameter.enum is not None:
-        schema["enum"] = parameter.enum
-    if stated:
-        check_default(parameter, field)
-        schema["default"] = parameter.default
-    if parameter.immutable:
-        schema["x-kubernetes-validations"] = [{"rule": "self == oldSelf", "message": "can't be changed once it is set"}]
-    return {key: value for key, value in schema.items() if value != ""}
-
-
-def check_default(parameter: Parameter, field: str) -> None:
-    if parameter.enum is not None and parameter.default not in parameter.enum:
-        raise Refused("InvalidParameter", f"{field}.default: {parameter.default!r} is not in its enum")
-
-
-def described(description: str | None, chart_value: Any) -> str:
-    """The chart's default is told, not set: a better one in a later chart must reach who never chose."""
-    default = "" if chart_value in (None, "", [], {}) else f"Default: {json.dumps(chart_value)}"
-    return "\n".join(part for part in (description, default if len(default) < 500 else "") if part)
-
-
-def plan_schema(offering: Offering) -> Schema:
-    plans = offering.spec.plans
-    told = "\n".join(f"{plan.name}: {plan.description}" for plan in plans if plan.description)
-    default = next((plan.name for plan in plans if plan.default), plans[0].name)
-    enum = [plan.name for plan in plans]
-    return {"type": "string", "enum": enum, "default": default, "description": told or "The plan of this instance"}
-
-
-def map_schema(values: Mapping[str, Any]) -> Schema:
-    properties = {}
-    for key, value in values.items():
-        properties[key] = value_schema(value)
-        description = "" if isinstance(value, Mapping) else described(None, value)
-        if description:
-            properties[key]["description"] = description
-    return {"type": "object", "properties": properties}
-
-
-def value_schema(value: Any) -> Schema:
-    """What a default tells of its type. Null tells nothing; an empty map or list tells nothing of its contents."""
-    match value:
-        case bool():
-            return {"type": "boolean"}
-        case int():
-            return {"type": "integer"}
-        case float():
-            return {"type": "number"}
-        case str():
-            return {"type": "string"}
-        case list():
-            return array_schema(value)
-        case dict() if value:
-            return map_schema(value)
-        case dict():
-            return {"type": "object", **ANYTHING}
-        case _:
-            return dict(ANYTHING)
-
-
-def array_schema(values: list[Any]) -> Schema:
-    kinds = {type(item) for item in values}
-    plain = kinds <= {str} or kinds <= {int} or kinds <= {bool}
-    return {"type": "array", "items": value_schema(values[0]) if values and plain else dict(ANYTHING)}
-
-
-TYPES: dict[str, Callable[[], Schema]] = {
-    "string": lambda: {"type": "string"},
-    "integer": lambda: {"type": "integer"},
-    "number": lambda: {"type": "number"},
-    "boolean": lambda: {"type": "boolean"},
-    "array": lambda: {"type": "array", "items": dict(ANYTHING)},
-    "object": lambda: {"type": "object", **ANYTHING},
-}
-
-
-def columns(offering: Offering) -> list[dict[str, Any]]:
+def columns(offering: Offering, spec: Schema) -> list[dict[str, Any]]:
     plan = [{"name": "Plan", "type": "string", "jsonPath": ".spec.plan"}] if offering.spec.plans else []
+    chosen = [
+        column(parse_path(parameter.name or parameter.path), spec)
+        for parameter in offering.spec.parameters or ()
+        if parameter.column
+    ]
     ready = '.status.conditions[?(@.type=="Ready")]'
     return [
         *plan,
+        *chosen,
         {"name": "Ready", "type": "string", "jsonPath": f"{ready}.status"},
         {"name": "Reason", "type": "string", "jsonPath": f"{ready}.reason"},
         {
@@ -209,6 +123,19 @@ def columns(offering: Offering) -> list[dict[str, Any]]:
         },
         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     ]
+
+
+def column(path: Path, spec: Schema) -> dict[str, Any]:
+    found = spec
+    for step in path:
+        found = found["properties"][step]
+    kind = found.get("type")
+    where = "".join(f".{step}" if step.isalnum() else f"['{step}']" for step in path)
+    name = path[-1][:1].upper() + path[-1][1:]
+    return {"name": name, "type": kind if kind in COLUMN_TYPES else "string", "jsonPath": f".spec{where}"}
+
+
+COLUMN_TYPES = ("string", "integer", "number", "boolean")
 
 
 def conditions_schema() -> Schema:

@@ -1,0 +1,335 @@
+"""Which values of a chart consumers may set, under which names, of which types: the spec of the consumer API. Pure.
+
+Deny by default: what no parameter names can't be set, neither through a parent (a map is reduced to what may be set in
+it), nor through the globals of a subchart, nor through a value that the chart copies elsewhere (`import-values`).
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from shared.charts import Chart
+from shared.errors import Refused
+from shared.known import Known, describe, shown_default
+from shared.offering import Offering, Parameter, Values
+from shared.structural import ANY, INT_OR_STRING, PRESERVE, Schema, faults
+from shared.values import (
+    Path,
+    format_path,
+    get,
+    is_glob,
+    leaves,
+    matches,
+    merge,
+    nest,
+    parse_path,
+    parse_pattern,
+    without,
+)
+
+SECRET: Schema = {
+    "type": "object",
+    "required": ["name", "key"],
+    "properties": {
+        "name": {"type": "string", "minLength": 1, "maxLength": 253, "description": "A Secret in this namespace"},
+        "key": {"type": "string", "minLength": 1, "maxLength": 253, "description": "The key in its data"},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One parameter, or one of the values that a pattern means."""
+
+    parameter: Parameter
+    path: Path
+    name: Path
+    field: str
+
+
+def choices(offering: Offering, known: Known) -> list[Choice]:
+    """Parents before what is below them. Raises Refused for a parameter that means nothing."""
+    found: list[Choice] = []
+    for index, parameter in enumerate(offering.spec.parameters or ()):
+        found += _choices(parameter, f"spec.parameters[{index}]", known)
+    return sorted(found, key=lambda choice: len(choice.path))
+
+
+def _choices(parameter: Parameter, field: str, known: Known) -> Iterator[Choice]:
+    pattern = parse_pattern(parameter.path, f"{field}.path")
+    if not is_glob(pattern):
+        path = parse_path(parameter.path, f"{field}.path")
+        if not known.declares(path) and parameter.type is None and not parameter.secret:
+            what = f"the chart has no value {parameter.path}{hint(path, known.values)}"
+            raise Refused("UnknownParameter", f"{field}.path: {what}")
+        yield Choice(parameter, path, parse_path(parameter.name or parameter.path, f"{field}.name"), field)
+        return
+    for one in ("name", "type", "enum", "minimum", "maximum", "pattern", "secret", "column"):
+        if getattr(parameter, one) not in (None, False):
+            raise Refused("InvalidParameter", f"{field}.{one}: {parameter.path} means several values; name one of them")
+    if "default" in parameter.model_fields_set:
+        raise Refused("InvalidParameter", f"{field}.default: {parameter.path} means several values; name one of them")
+    paths = list(matches(pattern, known.values))
+    if not paths:
+        raise Refused("UnknownParameter", f"{field}.path: the chart has no value that {parameter.path} means")
+    yield from (Choice(parameter, path, path, field) for path in paths)
+
+
+def hint(path: Path, values: Values) -> str:
+    declared = [format_path(leaf) for leaf, _ in leaves(values)]
+    close = difflib.get_close_matches(format_path(path), declared, n=1)
+    return (
+        f"; did you mean {close[0]}?" if close else "; give its type if it is one the chart reads without declaring it"
+    )
+
+
+def reserved(chart: Chart, chosen: list[Choice]) -> list[Path]:
+    """What lies below a parameter and reaches further than it seems. Raises Refused when it was asked for itself."""
+    paths = {choice.path for choice in chosen}
+    found = []
+    for part in chart.parts:
+        at = (*part.at, "global")
+        if part.at and _below_one_of(at, paths) and not _at_or_below(at, paths):
+            found.append(at)
+        for each in part.imports:
+            for child, parent in _links(each.child, each.parent, chart.values):
+                if parent in paths or _below_one_of(parent, paths):
+                    continue
+                for choice in chosen:
+                    if choice.path[: len(child)] == child:
+                        what = f"the chart copies {format_path(child)} to {format_path(parent)} (import-values)"
+                        fix = f"make {format_path(parent)} a parameter as well"
+                        raise Refused("UnsafeParameter", f"{choice.field}.path: {what}; {fix}")
+                if _below_one_of(child, paths):
+                    found.append(child)
+    return sorted(set(found))
+
+
+def _links(child: Path, parent: Path, values: Values) -> Iterator[tuple[Path, Path]]:
+    """A whole map that is copied to the top is copied key by key."""
+    below = get(values, child)
+    if parent:
+        yield child, parent
+    elif isinstance(below, dict):
+        yield from (((*child, key), (key,)) for key in below)
+
+
+def _below_one_of(path: Path, paths: set[Path]) -> bool:
+    return any(path[:cut] in paths for cut in range(1, len(path)))
+
+
+def _at_or_below(path: Path, paths: set[Path]) -> bool:
+    return any(each[: len(path)] == path for each in paths)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The spec of the consumer API."""
+
+    schema: Schema
+    reserved: list[Path]
+    """What lies below a parameter and is kept from consumers all the same."""
+    rules: list[Schema]
+    """CEL rules of the whole object."""
+    defaults: Values
+    """What applies where the consumer chooses nothing, as the consumer's spec would say it."""
+
+
+def select(offering: Offering, chart: Chart) -> Selection:
+    """Raises Refused with the parameter and the fix."""
+    known = Known.of(chart)
+    pinned = [path for path, value in leaves(offering.spec.values) if value != {}]
+    chosen = choices(offering, known)
+    kept = reserved(chart, chosen)
+    if offering.spec.parameters is None:
+        spec, defaults = known.schema_of((), pinned), without(known.values, pinned)
+    else:
+        defaults = {}
+        spec = {"type": "object", "properties": {}}
+        placed: dict[Path, Path] = {}
+        for choice in chosen:
+            check_pinned(choice, pinned)
+            check_place(choice, placed)
+            take_out(spec, choice, placed)
+            place(spec, choice, exposed(choice, known, [*pinned, *kept]))
+            placed[choice.name] = choice.path
+            if not choice.parameter.secret:
+                chosen_by_chart = without(nest(choice.path, get(known.values, choice.path)), [*pinned, *kept])
+                defaults = merge(defaults, nest(choice.name, get(chosen_by_chart, choice.path)))
+    spec.pop("description", None)
+    if offering.spec.plans:
+        if "plan" in spec["properties"]:
+            raise Refused("InvalidParameter", "spec.parameters: a parameter can't be called plan where there are plans")
+        spec["properties"]["plan"] = plan_schema(offering)
+    with_defaults(spec)
+    return Selection(spec, kept, immutable_rules(chosen), defaults)
+
+
+def check_pinned(choice: Choice, pinned: list[Path]) -> None:
+    for path in pinned:
+        if choice.path[: len(path)] == path:
+            fixed = f"is fixed by spec.values.{format_path(path)}"
+            raise Refused(
+                "PinnedParameter", f"{choice.field}.path: {choice.parameter.path} {fixed}; take it out of one of them"
+            )
+
+
+def check_place(choice: Choice, placed: dict[Path, Path]) -> None:
+    """One below another may be told more exactly where it stands; any other overlap of names is a mistake."""
+    shown, field = format_path(choice.name), choice.field
+    if choice.name in placed:
+        raise Refused("DuplicateParameter", f"{field}: {shown} is there twice; give it a name")
+    for name, path in placed.items():
+        around = choice.name[: len(name)] == name and choice.path != (*path, *choice.name[len(name) :])
+        if around or name[: len(choice.name)] == choice.name:
+            outer, inner = sorted((name, choice.name), key=len)
+            inside = f"{format_path(inner)} lies inside {format_path(outer)}"
+            raise Refused("DuplicateParameter", f"{field}: {inside}, another one; give it another name")
+
+
+def take_out(spec: Schema, choice: Choice, placed: dict[Path, Path]) -> None:
+    """What has a name of its own is not also to be had through a map around it."""
+    for name, path in placed.items():
+        if choice.path[: len(path)] != path:
+            continue
+        *parents, last = (*name, *choice.path[len(path) :])
+        where = spec
+        for step in parents:
+            where = where.get("properties", {}).get(step, {})
+        where.get("properties", {}).pop(last, None)
+
+
+def place(spec: Schema, choice: Choice, schema: Schema) -> None:
+    """Put a parameter where its name says, with its parents."""
+    *parents, last = choice.name
+    where = spec
+    for step in parents:
+        if choice.parameter.required:
+            where["required"] = sorted({*where.get("required", []), step})
+        where = where["properties"].setdefault(step, {"type": "object"})
+        if where.get("type") != "object":
+            inside = f"{format_path(choice.name)} lies inside another one, which is no map"
+            raise Refused("DuplicateParameter", f"{choice.field}: {inside}; give it another name")
+        where.setdefault("properties", {})
+    where["properties"][last] = schema
+    if choice.parameter.required:
+        where["required"] = sorted({*where.get("required", []), last})
+
+
+def exposed(choice: Choice, known: Known, hidden: list[Path]) -> Schema:
+    """What the chart says of a value, and over it what the provider says."""
+    parameter, field = choice.parameter, choice.field
+    if parameter.secret:
+        return {**SECRET, "description": parameter.description or known.schema_of(choice.path).get("description", "")}
+    schema = known.schema_of(choice.path, hidden)
+    if parameter.type and schema.get("type") != parameter.type:
+        schema = {**TYPES[parameter.type](), **{key: schema[key] for key in ("description",) if key in schema}}
+    schema |= bounds(parameter, schema, field)
+    stated = "default" in parameter.model_fields_set
+    default = shown_default(parameter.default) if stated else known.default(choice.path)
+    text = parameter.description or known.description(choice.path)
+    schema["description"] = describe(text, default, schema)
+    if stated:
+        if wrong := faults(schema, parameter.default):
+            raise Refused("InvalidParameter", f"{field}.default: {wrong[0].removeprefix(': ')}")
+        schema["default"] = parameter.default
+    if parameter.immutable:
+        if "type" not in schema and get(known.values, choice.path) == "":
+            schema = {**schema, "type": "string"}  # a rule needs a type, and "" is a string if anything
+            schema.pop(PRESERVE, None)
+        if "type" not in schema and INT_OR_STRING not in schema:
+            raise Refused("InvalidParameter", f"{field}.immutable: {parameter.path} is of unknown type; state its type")
+        if is_open(schema):
+            what = f"{parameter.path} may hold keys that the chart does not name, and no rule can compare those"
+            raise Refused("InvalidParameter", f"{field}.immutable: {what}; make the keys that matter parameters")
+        schema["x-kubernetes-validations"] = [UNCHANGED]
+    return {key: value for key, value in schema.items() if value != ""}
+
+
+NUMBERS = ("integer", "number")
+
+
+def bounds(parameter: Parameter, schema: Schema, field: str) -> Schema:
+    """The provider's limits. Raises Refused where the API server would not apply them."""
+    kind = "string" if INT_OR_STRING in schema else schema.get("type")
+    for name, kinds in (("minimum", NUMBERS), ("maximum", NUMBERS), ("pattern", ("string",))):
+        if getattr(parameter, name) is not None and kind not in kinds:
+            what = f"{parameter.path} is {'of unknown type' if kind is None else f'of type {kind}'}"
+            raise Refused("InvalidParameter", f"{field}.{name}: {what}; state type: {' or '.join(kinds)}")
+    found = {"minimum": parameter.minimum, "maximum": parameter.maximum, "pattern": parameter.pattern}
+    stated: Schema = {key: value for key, value in found.items() if value is not None}
+    if parameter.enum is not None:
+        bare = {key: value for key, value in schema.items() if key != "enum"}
+        for index, value in enumerate(parameter.enum):
+            if wrong := faults(bare, value):
+                raise Refused("InvalidParameter", f"{field}.enum[{index}]: {wrong[0].removeprefix(': ')}")
+        stated["enum"] = parameter.enum
+    return stated
+
+
+TYPES: dict[str, Callable[[], Schema]] = {
+    "string": lambda: {"type": "string"},
+    "integer": lambda: {"type": "integer"},
+    "number": lambda: {"type": "number"},
+    "boolean": lambda: {"type": "boolean"},
+    "array": lambda: {"type": "array", "items": dict(ANY)},
+    "object": lambda: {"type": "object", PRESERVE: True},
+}
+
+
+def plan_schema(offering: Offering) -> Schema:
+    plans = offering.spec.plans
+    told = "\n".join(f"{plan.name}: {plan.description}" for plan in plans if plan.description)
+    default = next((plan.name for plan in plans if plan.default), plans[0].name)
+    enum = [plan.name for plan in plans]
+    return {"type": "string", "enum": enum, "default": default, "description": told or "The plan of this instance"}
+
+
+def with_defaults(schema: Schema) -> bool:
+    """A default below a map that was left out applies only when the map has a default, too: an empty one."""
+    inside = [with_defaults(each) for each in schema.get("properties", {}).values()]
+    if any(inside) and not schema.get("required"):
+        schema["default"] = {}
+    return "default" in schema
+
+
+def is_open(schema: Schema) -> bool:
+    """Whether any part of it takes keys it doesn't name."""
+    inside = [*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])]
+    return PRESERVE in schema or any(is_open(each) for each in inside)
+
+
+UNCHANGED: Schema = {"rule": "self == oldSelf", "message": "can't be changed once the instance was made"}
+
+
+def immutable_rules(chosen: list[Choice]) -> list[Schema]:
+    """CEL rules of the whole object: what was left out at first can't be set later, nor the other way round.
+
+    The value itself has a rule of its own (UNCHANGED): comparing optional values exceeds Kubernetes' cost limit.
+    """
+    rules = []
+    for choice in chosen:
+        if choice.parameter.immutable:
+            steps = ".".join(f"?{cel_name(step, choice.field)}" for step in ("spec", *choice.name))
+            message = f"spec.{format_path(choice.name)} {UNCHANGED['message']}"
+            rules.append({"rule": f"self.{steps}.hasValue() == oldSelf.{steps}.hasValue()", "message": message})
+    return rules
+
+
+_CEL_KEYWORDS = {
+    *("true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import"),
+    *("let", "loop", "package", "namespace", "return", "var", "void", "while"),
+}
+
+
+def cel_name(step: str, field: str) -> str:
+    """A property's name as CEL writes it (Kubernetes' escapes). Raises Refused for one that CEL has no way to name."""
+    if step in _CEL_KEYWORDS:
+        return f"__{step}__"
+    escaped = step.replace("__", "__underscores__")
+    for character, word in ((".", "__dot__"), ("-", "__dash__"), ("/", "__slash__")):
+        escaped = escaped.replace(character, word)
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", escaped):
+        raise Refused("InvalidParameter", f"{field}.immutable: no rule can name {step!r}; give the parameter a name")
+    return escaped
