@@ -14,13 +14,13 @@ import aiohttp
 from yarl import URL
 
 from shared import folder, oci, repository
-from shared.archive import COMPRESSED_LIMIT
+from shared.archive import COMPRESSED_LIMIT, PROV_LIMIT
 from shared.charts import digest_of
 from shared.credentials import Credentials, credentials
 from shared.download import Client, Request, check_scheme
 from shared.errors import Refused, RetryLater
 from shared.offering import ChartSource, Verify
-from shared.provenance import COSIGN, KEYRING, PROV_LIMIT, SIGN_PGP, Evidence
+from shared.provenance import COSIGN, KEYRING, SIGN_PGP, Evidence
 
 PATIENCE = 120.0
 

@@ -15,12 +15,12 @@ from typing import Any
 
 from yarl import URL
 
-from shared.archive import COMPRESSED_LIMIT
+from shared.archive import COMPRESSED_LIMIT, PROV_LIMIT
 from shared.credentials import DOCKER_HUB, FIELD, Credentials
 from shared.download import Answer, Client, Request, check, check_scheme, checked, loopback, missing, shown_url
 from shared.errors import Refused
 from shared.offering import Verify
-from shared.provenance import PROV_LIMIT, Evidence, Signature
+from shared.provenance import Evidence, Signature
 
 CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 PROV_LAYER = "application/vnd.cncf.helm.chart.provenance.v1.prov"

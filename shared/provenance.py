@@ -22,7 +22,6 @@ from shared.helm import DIE_WITH_US, environment
 
 KEYRING = "spec.chart.verify.keyring"
 COSIGN = "spec.chart.verify.cosign"
-PROV_LIMIT = 1024 * 1024
 PATIENCE = 30.0
 
 SIGN_PGP = "sign it with `helm package --sign`"

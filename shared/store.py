@@ -57,11 +57,15 @@ class ChartStore:
         await _close(self._client)
 
     async def put(
-        self, archive: bytes, prov: bytes | None = None, progress: Callable[[int], None] | None = None
+        self,
+        archive: bytes,
+        prov: bytes | None = None,
+        progress: Callable[[int], None] | None = None,
+        patience: float = PATIENCE,
     ) -> str:
         """The digest. What is there already is not written again; `progress` is told how much more was sent."""
         digest = digest_of(archive)
-        async with _bounded(PATIENCE):
+        async with _bounded(patience):
             bucket = await self._bucket()
             if not await _has(bucket, digest):
                 await bucket.put(digest, _Told(archive, progress) if progress else archive)

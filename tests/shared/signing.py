@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
 
+import aiohttp
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
@@ -58,19 +58,27 @@ def pem(key: PrivateKey) -> bytes:
     return key.public_key().public_bytes(serialization.Encoding.PEM, form)
 
 
-def cosign_manifest(*signatures: tuple[bytes, bytes]) -> dict[str, Any]:
-    """What cosign keeps under the tag: payloads as layers, their signatures as annotations."""
-    layers = [
-        {
-            "mediaType": oci.COSIGN_LAYER,
-            "size": len(content),
-            "digest": digest(content),
-            "annotations": {oci.COSIGN_ANNOTATION: base64.b64encode(signature).decode()},
-        }
-        for content, signature in signatures
-    ]
-    empty = {"mediaType": "application/vnd.oci.image.config.v1+json", "size": 2, "digest": digest(b"{}")}
-    return {"schemaVersion": 2, "mediaType": oci.MANIFEST, "config": empty, "layers": layers}
+async def cosign(session: aiohttp.ClientSession, registry: str, manifest: str, key: PrivateKey) -> None:
+    """What `cosign sign --key` uploads for charts/hello: the payload as a layer, its signature as an annotation."""
+    base, said = f"http://{registry}/v2/charts/hello", payload(manifest)
+    for content in (b"{}", said):
+        async with session.post(f"{base}/blobs/uploads/") as started:
+            where = started.headers["Location"]
+        url = where if where.startswith("http") else f"http://{registry}{where}"
+        async with session.put(url, params={"digest": digest(content)}, data=content) as done:
+            assert done.status == 201
+    layer = {
+        "mediaType": oci.COSIGN_LAYER,
+        "size": len(said),
+        "digest": digest(said),
+        "annotations": {oci.COSIGN_ANNOTATION: base64.b64encode(signed(key, said)).decode()},
+    }
+    config = {"mediaType": "application/vnd.oci.image.config.v1+json", "size": 2, "digest": digest(b"{}")}
+    body = {"schemaVersion": 2, "mediaType": oci.MANIFEST, "config": config, "layers": [layer]}
+    tag = manifest.replace(":", "-") + ".sig"
+    headers = {"Content-Type": oci.MANIFEST}
+    async with session.put(f"{base}/manifests/{tag}", data=json.dumps(body), headers=headers) as done:
+        assert done.status == 201
 
 
 def digest(content: bytes) -> str:

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import os
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,7 +22,7 @@ from shared.offering import ChartSource
 from shared.provenance import Evidence
 from tests.ports import free_port
 from tests.shared.archives import CHART, chart
-from tests.shared.servers import Certificate, running
+from tests.shared.servers import Certificate, helm_push, running
 from tests.shared.web import Site, guarded, says, site
 
 ARCHIVE = chart()
@@ -384,21 +383,13 @@ def pushed(tools: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> P
     return archive
 
 
-def push(helm: str, archive: Path, registry: str, *options: str) -> str:
-    """Returns the digest of the manifest."""
-    home = {"HELM_REGISTRY_CONFIG": str(archive.parent / "registry.json"), "PATH": os.environ["PATH"]}
-    command = [helm, "push", str(archive), f"oci://{registry}/charts", *options]
-    done = subprocess.run(command, capture_output=True, text=True, env=home, check=True)
-    return next(line.split()[1] for line in (done.stdout + done.stderr).splitlines() if line.startswith("Digest:"))
-
-
 @pytest.fixture(scope="session")
 def registry(tools: dict[str, str], pushed: Path) -> Iterator[tuple[str, str]]:
     """Its address, and the digest of the chart that is in it."""
     port = free_port()
     address = f"127.0.0.1:{port}"
     with running([tools["registry"], "-listen", address], port):
-        yield address, push(tools["helm"], pushed, address, "--plain-http")
+        yield address, helm_push(tools["helm"], pushed, address, "--plain-http")
 
 
 async def test_what_helm_pushed_is_fetched(registry: tuple[str, str], session: aiohttp.ClientSession) -> None:
@@ -425,7 +416,7 @@ async def test_a_registry_with_tls_and_a_password(
     ca = pushed.parent / "ca.crt"
     ca.write_text(certificate.ca)
     with running(command, port, {"REGISTRY_AUTH": "me:hidden"}):
-        push(tools["helm"], pushed, address, "--ca-file", str(ca), "--username", "me", "--password", "hidden")
+        helm_push(tools["helm"], pushed, address, "--ca-file", str(ca), "--username", "me", "--password", "hidden")
         source = ChartSource(url=f"oci://{address}/charts/hello:1.2.3")
         right = Credentials("me", "hidden", ca=certificate.ca)
         assert (await fetch.fetch(source, right, session)).archive == ARCHIVE

@@ -1,8 +1,6 @@
 """Signatures that real Helm, a real registry and the cryptography library made, and what is no such thing."""
 
-import json
 import os
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -18,8 +16,8 @@ from shared.offering import ChartSource
 from shared.provenance import Evidence, Keys, Signature
 from tests.ports import free_port
 from tests.shared.archives import CHART
-from tests.shared.servers import running
-from tests.shared.signing import PrivateKey, cosign_manifest, digest, keyring, packed, payload, pem, signed
+from tests.shared.servers import helm_push, running
+from tests.shared.signing import PrivateKey, cosign, keyring, packed, payload, pem, signed
 from tests.shared.web import says, site
 
 NAME = "hello-1.2.3.tgz"
@@ -122,10 +120,8 @@ def registry(tools: dict[str, str], chart: tuple[Path, Path]) -> Iterator[str]:
     """With the chart and its .prov in it, as `helm push` puts them."""
     port = free_port()
     address = f"127.0.0.1:{port}"
-    environment = {"HOME": str(chart[0].parent), "PATH": os.environ["PATH"]}
     with running([tools["registry"], "-listen", address], port):
-        command = [tools["helm"], "push", str(chart[0]), f"oci://{address}/charts", "--plain-http"]
-        subprocess.run(command, env=environment, capture_output=True, check=True)
+        helm_push(tools["helm"], chart[0], address, "--plain-http")
         yield address
 
 
@@ -256,28 +252,9 @@ async def test_what_cosign_put_into_a_registry_is_found(registry: str, session: 
     with pytest.raises(Refused, match="has no signature"):
         await provenance.check(unsigned.archive, NAME, unsigned.evidence, Keys(cosign=pem(P256)))
 
-    said = payload(unsigned.evidence.manifest)
-    await cosign(registry, session, unsigned.evidence.manifest, (said, signed(P256, said)))
+    await cosign(session, registry, unsigned.evidence.manifest, P256)
     found = await fetched(source, session, "cosign")
     await provenance.check(found.archive, NAME, found.evidence, Keys(cosign=pem(P256)))
     stranger = ec.generate_private_key(ec.SECP256R1())
     with pytest.raises(Refused, match="none of the 1 signatures"):
         await provenance.check(found.archive, NAME, found.evidence, Keys(cosign=pem(stranger)))
-
-
-async def cosign(
-    registry: str, session: aiohttp.ClientSession, manifest: str, *signatures: tuple[bytes, bytes]
-) -> None:
-    """What `cosign sign --key` uploads."""
-    base = f"http://{registry}/v2/charts/hello"
-    for content in (b"{}", *(content for content, _ in signatures)):
-        async with session.post(f"{base}/blobs/uploads/") as started:
-            where = started.headers["Location"]
-        url = where if where.startswith("http") else f"http://{registry}{where}"
-        async with session.put(url, params={"digest": digest(content)}, data=content) as done:
-            assert done.status == 201, await done.text()
-    body = json.dumps(cosign_manifest(*signatures))
-    headers = {"Content-Type": "application/vnd.oci.image.manifest.v1+json"}
-    tag = manifest.replace(":", "-") + ".sig"
-    async with session.put(f"{base}/manifests/{tag}", data=body, headers=headers) as done:
-        assert done.status == 201, await done.text()
