@@ -25,7 +25,8 @@ COSIGN = "spec.chart.verify.cosign"
 PATIENCE = 30.0
 
 SIGN_PGP = "sign it with `helm package --sign`"
-SIGN_COSIGN = "sign it with `cosign sign --key cosign.key` (from cosign 3 on with --new-bundle-format=false)"
+COSIGN_3 = "cosign 3 needs --use-signing-config=false --new-bundle-format=false"
+SIGN_COSIGN = f"sign it with `cosign sign --key cosign.key` ({COSIGN_3})"
 
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
