@@ -13,6 +13,7 @@ from shared.errors import Refused
 
 MIB = 1024 * 1024
 COMPRESSED_LIMIT = 20 * MIB
+PROV_LIMIT = 1024 * 1024
 FILE_LIMIT = 5 * MIB  # Helm's own limit
 REPACK = "pack the chart again with `helm package`"
 

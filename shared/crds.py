@@ -81,6 +81,15 @@ def offering_crd() -> dict[str, Any]:
             "spec.chart: give exactly one of url, repository (with name and version), or archive",
         ),
         rule("!has(self.repository) || has(self.name)", "spec.chart.name: say which chart of the repository"),
+        rule(
+            "!has(self.verify) || has(self.verify.keyring) || has(self.verify.cosign)",
+            "spec.chart.verify: names no key; give keyring, or cosign, or both",
+        ),
+        rule(
+            "!has(self.verify) || !has(self.verify.cosign) || has(self.repository)"
+            " || (has(self.url) && self.url.startsWith('oci://'))",
+            "spec.chart.verify.cosign: signs OCI artifacts; give an oci:// URL, or use keyring for other sources",
+        ),
     ]
     ready = '.status.conditions[?(@.type=="Ready")]'
     columns = [

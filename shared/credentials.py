@@ -11,6 +11,12 @@ from shared.errors import Refused
 
 FIELD = "spec.chart.auth.secretRef"
 DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
+NOT_FOR_CHARTS = {
+    "kubernetes.io/service-account-token": "holds the token of a service account",
+    "bootstrap.kubernetes.io/token": "lets nodes join the cluster",
+    "helm.sh/release.v1": "holds a Helm release",
+}
+KEY_LIMIT = 512 * 1024
 NEEDED = "it needs username and password, or token, or .dockerconfigjson; and ca.crt for a CA of your own"
 
 
@@ -42,6 +48,28 @@ class Credentials:
         except (ssl.SSLError, ValueError) as error:
             raise Refused("InvalidCredentials", f"{FIELD}: ca.crt is not a certificate in PEM") from error
         return context
+
+
+def check_usable(secret: dict[str, Any], field: str) -> None:
+    """An Offering may name any Secret of the namespace, and its server is then told: not what is meant for others."""
+    labels = secret["metadata"].get("labels") or {}
+    why = NOT_FOR_CHARTS.get(secret.get("type", ""))
+    if labels.get("app.kubernetes.io/managed-by") == "chandlery":
+        why = "is Chandlery's own"
+    if why:
+        fix = "make a Secret with the credentials of the chart's server and name that"
+        raise Refused("SecretNotAllowed", f"{field}.name: Secret {secret['metadata']['name']} {why}; {fix}")
+
+
+def key_in(secret: dict[str, Any], key: str, field: str) -> bytes:
+    """One key of a Secret, as bytes."""
+    name, data = secret["metadata"]["name"], secret.get("data") or {}
+    if not data.get(key):
+        raise Refused("InvalidKey", f"{field}.name: Secret {name} has no key {key}; put the public key there")
+    found = base64.b64decode(data[key])
+    if len(found) > KEY_LIMIT:
+        raise Refused("InvalidKey", f"{field}.name: key {key} of Secret {name} has more than 512 KiB")
+    return found
 
 
 def credentials(secret_data: dict[str, str], host: str) -> Credentials:

@@ -46,9 +46,12 @@ class Client:
 
     async def get(self, request: Request) -> bytes:
         """The body; anything but 200 is an error."""
+        return checked(await self.ask(request), request.url)
+
+    async def find(self, request: Request) -> bytes | None:
+        """The body, or None where there is nothing."""
         answer = await self.ask(request)
-        check(answer, request.url)
-        return answer.body
+        return None if missing(answer) else checked(answer, request.url)
 
     async def ask(self, request: Request) -> Answer:
         """Whatever comes after redirects."""
@@ -96,6 +99,15 @@ async def _body(response: aiohttp.ClientResponse, limit: int, url: URL) -> bytes
         if len(body) > limit:
             raise too_large
     return bytes(body)
+
+
+def missing(answer: Answer) -> bool:
+    return answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+
+
+def checked(answer: Answer, url: URL) -> bytes:
+    check(answer, url)
+    return answer.body
 
 
 def check(answer: Answer, url: URL) -> None:

@@ -27,6 +27,15 @@ def read(root: Path, path: str) -> bytes:
     return found.read_bytes()
 
 
+def beside(root: Path, path: str, limit: int) -> bytes | None:
+    """A small file below `root`; None where there is none."""
+    home = root.resolve()
+    found = (home / path.lstrip("/")).resolve()
+    if not found.is_relative_to(home) or not found.is_file() or found.stat().st_size > limit:
+        return None
+    return found.read_bytes()
+
+
 def pack(folder: Path, shown: str) -> bytes:
     """Same files, same bytes, same digest: sorted, without times and owners. Hidden files stay out."""
     if not (folder / "Chart.yaml").is_file():

@@ -5,6 +5,8 @@ two minutes, follows redirects from https to http, reads manifests of any size, 
 and credential helpers for passwords, and sends passwords to whatever realm a registry names, by http too.
 """
 
+import base64
+import binascii
 import hashlib
 import json
 import re
@@ -13,14 +15,22 @@ from typing import Any
 
 from yarl import URL
 
-from shared.archive import COMPRESSED_LIMIT
+from shared.archive import COMPRESSED_LIMIT, PROV_LIMIT
 from shared.credentials import DOCKER_HUB, FIELD, Credentials
-from shared.download import Answer, Client, Request, check, check_scheme, loopback, shown_url
+from shared.download import Answer, Client, Request, check, check_scheme, checked, loopback, missing, shown_url
 from shared.errors import Refused
+from shared.offering import Verify
+from shared.provenance import Evidence, Signature
 
 CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+PROV_LAYER = "application/vnd.cncf.helm.chart.provenance.v1.prov"
+COSIGN_LAYER = "application/vnd.dev.cosign.simplesigning.v1+json"
+COSIGN_ANNOTATION = "dev.cosignproject.cosign/signature"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 SMALL = 4 * 1024 * 1024
+PAYLOAD_LIMIT = 64 * 1024
+SIGNATURES = 20
+"""Each is a request: of an artifact that was signed more often, the newest count."""
 
 _REFERENCE = re.compile(
     r"oci://(?P<host>[^/@?#]+)/(?P<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
@@ -50,6 +60,10 @@ def parse(text: str, field: str, version: str | None = None) -> Reference:
     tag = match["tag"] or version or ""
     if not tag and not match["digest"]:
         raise Refused("InvalidSource", f"{field}: says no version; write {text}:1.2.3 or {text}@sha256:...")
+    if not match["tag"] and not re.fullmatch(r"[\w.+-]*", tag, re.ASCII):
+        raise Refused(
+            "InvalidSource", f"spec.chart.version: {tag!r} is no version; only a repository takes ranges, not oci://"
+        )
     # A tag has no +, so Helm pushes 1.2.3+x as 1.2.3_x.
     return Reference(match["host"], match["repository"], tag.replace("+", "_"), match["digest"] or "")
 
@@ -80,31 +94,91 @@ def layer_of(manifest: bytes, reference: Reference) -> Layer:
     """The chart's layer, once the manifest is what was asked for."""
     if reference.digest and _digest(manifest) != reference.digest:
         raise Refused("DigestMismatch", f"{reference}: the registry's manifest is {_digest(manifest)}")
-    layers = _json(manifest, str(reference)).get("layers")
-    maps = [each for each in layers if isinstance(each, dict)] if isinstance(layers, list) else []
-    found = [each for each in maps if each.get("mediaType") == CHART_LAYER]
+    found = _layers(manifest, reference, CHART_LAYER)
     if len(found) != 1:
         raise Refused("NotAChart", f"{reference}: is not a chart (no layer {CHART_LAYER}); push one with `helm push`")
-    digest, size = found[0].get("digest"), found[0].get("size")
+    layer = _layer(found[0], reference)
+    if layer.size > COMPRESSED_LIMIT:
+        raise Refused("ArchiveTooLarge", f"{reference}: has {layer.size} bytes, more than 20 MiB")
+    return layer
+
+
+def prov_layer_of(manifest: bytes, reference: Reference) -> Layer | None:
+    """Where `helm push` put the .prov, if there was one beside the archive."""
+    found = _layers(manifest, reference, PROV_LAYER)
+    return _layer(found[0], reference) if found else None
+
+
+def signatures_of(manifest: bytes, reference: Reference) -> list[tuple[Layer, bytes]]:
+    """Of cosign's manifest: where each signed payload is, and its signature."""
+    found = _layers(manifest, reference, COSIGN_LAYER)[-SIGNATURES:]
+    return [(_layer(each, reference), _signature(each)) for each in found]
+
+
+def _signature(layer: dict[str, Any]) -> bytes:
+    """What is none verifies nothing."""
+    annotations = layer.get("annotations")
+    said = annotations.get(COSIGN_ANNOTATION) if isinstance(annotations, dict) else None
+    try:
+        return base64.b64decode(str(said), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _layers(manifest: bytes, reference: Reference, media_type: str) -> list[dict[str, Any]]:
+    layers = _json(manifest, str(reference)).get("layers")
+    maps = [each for each in layers if isinstance(each, dict)] if isinstance(layers, list) else []
+    return [each for each in maps if each.get("mediaType") == media_type]
+
+
+def _layer(layer: dict[str, Any], reference: Reference) -> Layer:
+    digest, size = layer.get("digest"), layer.get("size")
     if not re.fullmatch(r"sha256:[a-f0-9]{64}", str(digest)) or not isinstance(size, int) or size < 0:
         raise Refused("NotAChart", f"{reference}: its manifest is broken (digest or size of the layer)")
-    if size > COMPRESSED_LIMIT:
-        raise Refused("ArchiveTooLarge", f"{reference}: has {size} bytes, more than 20 MiB")
     return Layer(str(digest), size)
 
 
-async def pull(reference: Reference, client: Client, credentials: Credentials) -> bytes:
+async def pull(
+    reference: Reference, client: Client, credentials: Credentials, verify: Verify
+) -> tuple[bytes, Evidence]:
+    """The archive, and what `verify` asks for."""
+    registry = _Registry(
+        client,
+        credentials,
+        f"Bearer {credentials.token}" if credentials.token else "",
+        _base(reference, credentials),
+        reference,
+    )
+    manifest = await registry.get(registry.manifest(reference.digest or reference.tag))
+    archive = await registry.blob(layer_of(manifest, reference))
+    prov = prov_layer_of(manifest, reference) if verify.keyring else None
+    if prov and prov.size > PROV_LIMIT:
+        raise Refused("SignatureInvalid", f"{reference}: its .prov has {prov.size} bytes, more than 1 MiB")
+    return archive, Evidence(
+        prov=await registry.blob(prov) if prov else None,
+        manifest=_digest(manifest),
+        signatures=await _signatures(registry, _digest(manifest)) if verify.cosign else (),
+    )
+
+
+async def _signatures(registry: "_Registry", digest: str) -> tuple[Signature, ...]:
+    """cosign keeps them in the same repository, under a tag made of the digest."""
+    manifest = await registry.find(registry.manifest(digest.replace(":", "-") + ".sig"))
+    if manifest is None:
+        return ()
+    found = [
+        (layer, signature)
+        for layer, signature in signatures_of(manifest, registry.reference)
+        if layer.size <= PAYLOAD_LIMIT
+    ]
+    return tuple([Signature(await registry.blob(layer), signature) for layer, signature in found])
+
+
+def _base(reference: Reference, credentials: Credentials) -> URL:
     host = "registry-1.docker.io" if reference.host in DOCKER_HUB else reference.host
     # A registry on loopback speaks http, unless a CA for it says otherwise.
     scheme = "http" if loopback(URL(f"//{host}").host) and not credentials.ca else "https"
-    base = URL(f"{scheme}://{host}/v2/{reference.repository}/")
-    registry = _Registry(client, credentials, f"Bearer {credentials.token}" if credentials.token else "")
-    manifest = Request(base / "manifests" / (reference.digest or reference.tag), SMALL, accept=MANIFEST)
-    layer = layer_of(await registry.get(manifest), reference)
-    archive = await registry.get(Request(base / "blobs" / layer.digest, layer.size))
-    if _digest(archive) != layer.digest:
-        raise Refused("DigestMismatch", f"{reference}: its layer should be {layer.digest}, but is {_digest(archive)}")
-    return archive
+    return URL(f"{scheme}://{host}/v2/{reference.repository}/")
 
 
 @dataclass
@@ -114,14 +188,32 @@ class _Registry:
     client: Client
     credentials: Credentials
     authorization: str
+    base: URL
+    reference: Reference
+
+    def manifest(self, name: str) -> Request:
+        return Request(self.base / "manifests" / name, SMALL, accept=MANIFEST)
+
+    async def blob(self, layer: Layer) -> bytes:
+        found = await self.get(Request(self.base / "blobs" / layer.digest, layer.size))
+        if _digest(found) != layer.digest:
+            why = f"its layer should be {layer.digest}, but is {_digest(found)}"
+            raise Refused("DigestMismatch", f"{self.reference}: {why}")
+        return found
+
+    async def find(self, request: Request) -> bytes | None:
+        answer = await self._ask(request)
+        return None if missing(answer) else checked(answer, request.url)
 
     async def get(self, request: Request) -> bytes:
+        return checked(await self._ask(request), request.url)
+
+    async def _ask(self, request: Request) -> Answer:
         answer = await self.client.ask(replace(request, authorization=self.authorization))
         if answer.status == 401 and not self.authorization:
             self.authorization = await self._authorize(answer, request.url)
             answer = await self.client.ask(replace(request, authorization=self.authorization))
-        check(answer, request.url)
-        return answer.body
+        return answer
 
     async def _authorize(self, answer: Answer, url: URL) -> str:
         challenge = challenge_of(answer.headers.get("WWW-Authenticate", ""))

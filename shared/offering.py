@@ -35,6 +35,21 @@ class Auth(Model):
     )
 
 
+class Key(Model):
+    secret_ref: SecretRef = Field(description="A Secret in namespace chandlery")
+
+
+class Verify(Model):
+    """Who must have signed the chart."""
+
+    keyring: Key | None = Field(
+        None, description="Key `keyring` holds PGP public keys: the chart's .prov must be a signature by one of them"
+    )
+    cosign: Key | None = Field(
+        None, description="Key `cosign.pub` holds a PEM public key: cosign must have signed the OCI artifact with it"
+    )
+
+
 class ChartSource(Model):
     """Where the chart comes from: `url`, or `repository` with `name` and `version`, or `archive`."""
 
@@ -45,10 +60,15 @@ class ChartSource(Model):
     )
     repository: str | None = Field(None, description="URL of a Helm repository", max_length=2048)
     name: str | None = Field(None, description="The chart's name in the repository", max_length=253)
-    version: str | None = Field(None, description="The chart's version in the repository", max_length=128)
+    version: str | None = Field(
+        None,
+        description="The chart's version in the repository: 1.2.3, or a range as Helm takes it: ^1.2, 1.x, >=1 <2",
+        max_length=128,
+    )
     archive: str | None = Field(None, description="Digest of a chart that was pushed", pattern=DIGEST)
     digest: str | None = Field(None, description="What was fetched must have this digest", pattern=DIGEST)
     auth: Auth | None = None
+    verify: Verify | None = None
 
 
 class Api(Model):

@@ -18,7 +18,7 @@ class Entry:
     repository: URL
     name: str
     version: str | None = None
-    """None is the newest that is no pre-release."""
+    """Exact, or a range; None is the newest that is no pre-release."""
 
     @property
     def index(self) -> URL:
@@ -49,17 +49,21 @@ def url_of(versions: Any, entry: Entry) -> str:
 
 
 def choose(versions: dict[str, dict[str, Any]], entry: Entry) -> dict[str, Any]:
-    if entry.version is None:
-        stable = [version for version in versions if semver.stable(version)]
-        if not stable:
-            fix = f"choose one: {_some(versions)}"
-            raise Refused("ChartNotFound", f"spec.chart.version: {entry.name} has only pre-releases; {fix}")
-        return versions[max(stable, key=lambda version: semver.stable(version) or (0, 0, 0))]
-    found = versions.get(entry.version)
-    if found is None:
-        known = f"{entry.name} has {_some(versions)}"
-        raise Refused("ChartNotFound", f"spec.chart.version: there is no version {entry.version}; {known}")
-    return found
+    """What the version says word for word comes first, as with Helm; else the newest that it may mean."""
+    if entry.version in versions:
+        return versions[entry.version]
+    wanted = semver.range_of(entry.version or "*")
+    if wanted is None:
+        fix = "write 1.2.3, or a range such as ^1.2, ~1.2.3, 1.x or >=1.2 <2"
+        raise Refused("InvalidSource", f"spec.chart.version: {entry.version!r} is no version; {fix}")
+    found = semver.newest(versions, wanted)
+    if found is not None:
+        return versions[found]
+    if not entry.version:
+        fix = f"choose one: {_some(versions)}"
+        raise Refused("ChartNotFound", f"spec.chart.version: {entry.name} has only pre-releases; {fix}")
+    known = f"{entry.name} has {_some(versions)}"
+    raise Refused("ChartNotFound", f"spec.chart.version: there is no version {entry.version}; {known}")
 
 
 def _some(versions: dict[str, dict[str, Any]]) -> str:

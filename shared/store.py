@@ -4,7 +4,7 @@ import asyncio
 import io
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -56,13 +56,21 @@ class ChartStore:
     async def close(self) -> None:
         await _close(self._client)
 
-    async def put(self, archive: bytes) -> str:
-        """The digest. What is there already is not written again."""
+    async def put(
+        self,
+        archive: bytes,
+        prov: bytes | None = None,
+        progress: Callable[[int], None] | None = None,
+        patience: float = PATIENCE,
+    ) -> str:
+        """The digest. What is there already is not written again; `progress` is told how much more was sent."""
         digest = digest_of(archive)
-        async with _bounded(PATIENCE):
+        async with _bounded(patience):
             bucket = await self._bucket()
             if not await _has(bucket, digest):
-                await bucket.put(digest, archive)
+                await bucket.put(digest, _Told(archive, progress) if progress else archive)
+            if prov is not None:
+                await bucket.put(_prov(digest), prov)
         await asyncio.to_thread(self._cache.keep, digest, archive)
         return digest
 
@@ -81,11 +89,23 @@ class ChartStore:
             archive = await self._get(digest)
         return None if archive is None else await asyncio.to_thread(self._cache.keep, digest, archive)
 
+    async def prov(self, digest: str) -> bytes | None:
+        """The signature that was pushed with an archive. Anybody who can push can change it: verify it."""
+        content = io.BytesIO()
+        async with _bounded(PATIENCE):
+            bucket = await self._bucket()
+            try:
+                await bucket.get(_prov(digest), content)
+            except (nats.js.errors.ObjectNotFoundError, nats.js.errors.DigestMismatchError):
+                return None
+        return content.getvalue()
+
     async def delete(self, digest: str) -> None:
         async with _bounded(PATIENCE):
             bucket = await self._bucket()
-            if await _has(bucket, digest):
-                await bucket.delete(digest)
+            for name in (digest, _prov(digest)):
+                if await _has(bucket, name):
+                    await bucket.delete(name)
         await asyncio.to_thread(self._cache.drop, digest)
 
     async def _get(self, digest: str) -> bytes | None:
@@ -111,6 +131,23 @@ class ChartStore:
             return await stream.object_store(BUCKET)
         except nats.js.errors.NotFoundError:
             return await stream.create_object_store(BUCKET, description="Chart archives by digest", storage="file")
+
+
+class _Told(io.BytesIO):
+    """Tells how much was read of it."""
+
+    def __init__(self, content: bytes, progress: Callable[[int], None]) -> None:
+        super().__init__(content)
+        self._progress = progress
+
+    def readinto(self, buffer: Any) -> int:
+        read = super().readinto(buffer)
+        self._progress(read)
+        return read
+
+
+def _prov(digest: str) -> str:
+    return f"{digest}.prov"
 
 
 async def _has(bucket: Any, digest: str) -> bool:

@@ -49,6 +49,11 @@ class Layout:
         return self.home / "kubeconfig"
 
     @property
+    def nats(self) -> Path:
+        """Says where NATS listens; `chandlery push` reads it."""
+        return self.home / "nats"
+
+    @property
     def bin(self) -> Path:
         return self.home / "bin"
 

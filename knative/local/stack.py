@@ -3,8 +3,10 @@
 import importlib.util
 import json
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -104,9 +106,20 @@ class Stack:
             link = layout.bin / name
             link.unlink(missing_ok=True)
             link.symlink_to(path)
+        layout.nats.write_text(f"nats://{layout.address('nats')}\n")
+        self._write_command()
         (layout.run / "routes").write_text(processes.routes(layout, each=self.each))
         self.supervisor.configure(processes.table(layout, tools, each=self.each))
         self.supervisor.launch()
+
+    def _write_command(self) -> None:
+        """`chandlery`, beside kubectl and helm."""
+        command = self.layout.bin / "chandlery"
+        home, code, python = (shlex.quote(str(each)) for each in (self.layout.home, REPOSITORY, sys.executable))
+        command.write_text(
+            f'#!/bin/sh\nexport LOCAL=${{LOCAL:-{home}}} PYTHONPATH={code}\nexec {python} -P -m cli "$@"\n'
+        )
+        command.chmod(0o755)
 
     def _check_ports(self) -> None:
         for name in processes.ports(each=self.each):

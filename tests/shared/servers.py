@@ -1,12 +1,13 @@
 """Servers for tests: programs on a free port, and CAs that nobody else trusts."""
 
+import os
 import socket
 import ssl
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,6 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.ports import free_port
 
 PATIENCE = 20.0
 
@@ -39,6 +42,25 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
                 return
         time.sleep(0.02)
     raise RuntimeError(f"{process.args!r} does not listen on {port}")
+
+
+@dataclass
+class Nats:
+    program: str
+    folder: Path
+    port: int = field(default_factory=free_port)
+    _running: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        command = [self.program, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder)]
+        self._running.enter_context(running(command, self.port))
+
+    def stop(self) -> None:
+        self._running.close()
 
 
 @dataclass(frozen=True)
@@ -92,3 +114,11 @@ def _signed(
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
     )
     return (builder if ca else builder.add_extension(address, critical=False)).sign(signer, hashes.SHA256())
+
+
+def helm_push(helm: str, archive: Path, registry: str, *options: str) -> str:
+    """Into charts/ of a registry; returns the digest of the manifest."""
+    home = {"HELM_REGISTRY_CONFIG": str(archive.parent / "registry.json"), "PATH": os.environ["PATH"]}
+    command = [helm, "push", str(archive), f"oci://{registry}/charts", *options]
+    done = subprocess.run(command, capture_output=True, text=True, env=home, check=True)
+    return next(line.split()[1] for line in (done.stdout + done.stderr).splitlines() if line.startswith("Digest:"))

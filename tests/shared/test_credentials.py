@@ -2,10 +2,11 @@
 
 import base64
 import json
+from typing import Any
 
 import pytest
 
-from shared.credentials import Credentials, credentials
+from shared.credentials import Credentials, check_usable, credentials, key_in
 from shared.errors import Refused
 
 
@@ -71,3 +72,53 @@ def test_a_ca_that_is_none_is_refused() -> None:
 
 def test_credentials_are_not_shown() -> None:
     assert repr(Credentials("hidden", "hidden", "hidden", "hidden")) == "Credentials()"
+
+
+def named(kind: str = "Opaque", labels: dict[str, str] | None = None, **data: str) -> dict[str, Any]:
+    return {"metadata": {"name": "s", "labels": labels}, "type": kind, "data": secret(**data)}
+
+
+OURS = {"app.kubernetes.io/managed-by": "chandlery"}
+
+
+@pytest.mark.parametrize("kind", ["Opaque", "kubernetes.io/basic-auth", "kubernetes.io/dockerconfigjson"])
+def test_secrets_with_credentials_may_be_named(kind: str) -> None:
+    check_usable(named(kind), "f")
+    check_usable(named(kind, {"app.kubernetes.io/managed-by": "Helm"}), "f")
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        pytest.param(
+            named("kubernetes.io/service-account-token"), "holds the token of a service account", id="account"
+        ),
+        pytest.param(named("bootstrap.kubernetes.io/token"), "lets nodes join the cluster", id="bootstrap"),
+        pytest.param(named("helm.sh/release.v1"), "holds a Helm release", id="release"),
+        pytest.param(named("Opaque", OURS), "is Chandlery's own", id="kubeconfig"),
+    ],
+)
+def test_secrets_that_are_meant_for_others_are_refused(found: dict[str, Any], why: str) -> None:
+    with pytest.raises(Refused) as caught:
+        check_usable(found, "spec.chart.auth.secretRef")
+    assert caught.value.reason == "SecretNotAllowed"
+    fix = "make a Secret with the credentials of the chart's server and name that"
+    assert caught.value.message == f"spec.chart.auth.secretRef.name: Secret s {why}; {fix}"
+
+
+def test_a_key_is_taken_from_a_secret() -> None:
+    assert key_in(named(cosign_pub="PEM"), "cosign.pub", "f") == b"PEM"
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        pytest.param(named(), "f.name: Secret s has no key keyring; put the public key there", id="missing"),
+        pytest.param(named(keyring=""), "Secret s has no key keyring", id="empty"),
+        pytest.param(named(keyring="x" * (512 * 1024 + 1)), "has more than 512 KiB", id="large"),
+    ],
+)
+def test_a_secret_without_the_key_is_refused(found: dict[str, Any], says: str) -> None:
+    with pytest.raises(Refused, match=says) as caught:
+        key_in(found, "keyring", "f")
+    assert caught.value.reason == "InvalidKey"

@@ -4,11 +4,8 @@ import asyncio
 import base64
 import json
 import os
-import ssl
-import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,65 +19,15 @@ from shared.charts import digest_of
 from shared.credentials import Credentials
 from shared.errors import Refused, RetryLater
 from shared.offering import ChartSource
+from shared.provenance import Evidence
 from tests.ports import free_port
 from tests.shared.archives import CHART, chart
-from tests.shared.servers import Certificate, running
+from tests.shared.servers import Certificate, helm_push, running
+from tests.shared.web import Site, guarded, says, site
 
 ARCHIVE = chart()
 LOGIN = Credentials("me", "hidden")
 BASIC = "Basic " + base64.b64encode(b"me:hidden").decode()
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@dataclass
-class Site:
-    """A web server, and what it was asked: path and Authorization."""
-
-    url: str
-    routes: dict[str, Handler]
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append((request.path, request.headers.get("Authorization")))
-        handler = self.routes.get(request.path)
-        return await handler(request) if handler else web.Response(status=404)
-
-
-@asynccontextmanager
-async def site(tls: ssl.SSLContext | None = None, **routes: Handler) -> AsyncIterator[Site]:
-    """Keywords are paths; `a__tgz` is /a.tgz."""
-    port = free_port()
-    found = Site(
-        f"{'https' if tls else 'http'}://127.0.0.1:{port}",
-        {"/" + name.replace("__", "."): handler for name, handler in routes.items()},
-    )
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", found.answer)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
-    try:
-        yield found
-    finally:
-        await runner.cleanup()
-
-
-def says(body: bytes | str = ARCHIVE, status: int = 200, **headers: str) -> Handler:
-    async def handler(_request: web.Request) -> web.StreamResponse:
-        content = body.encode() if isinstance(body, str) else body
-        return web.Response(body=content, status=status, headers={k.replace("_", "-"): v for k, v in headers.items()})
-
-    return handler
-
-
-def guarded(handler: Handler, needed: str, challenge: str = "") -> Handler:
-    async def checked(request: web.Request) -> web.StreamResponse:
-        if request.headers.get("Authorization") == needed:
-            return await handler(request)
-        return web.Response(status=401, headers={"WWW-Authenticate": challenge})
-
-    return checked
 
 
 @pytest.fixture
@@ -138,6 +85,16 @@ def test_a_source_means_one_place(source: dict[str, str], origin: fetch.Origin) 
         pytest.param(
             {"url": "oci://a.io/x"}, "InvalidSource", "says no version; write oci://a.io/x:1.2.3", id="no tag"
         ),
+        pytest.param(
+            {"url": "oci://a.io/x", "version": "^1"}, "InvalidSource", "only a repository takes ranges", id="oci range"
+        ),
+        pytest.param({"url": "https://a.io/x", "verify": {}}, "InvalidSource", "verify: names no key", id="no key"),
+        pytest.param(
+            {"url": "https://a.io/x", "verify": {"cosign": {"secretRef": {"name": "k"}}}},
+            "InvalidSource",
+            "spec.chart.verify.cosign: signs OCI artifacts",
+            id="cosign for a web address",
+        ),
         pytest.param({"url": "oci://u:hidden@a.io/x:1"}, "InvalidSource", "without user or password", id="oci user"),
         pytest.param({"url": "https://u:hidden@a.io/x"}, "InvalidSource", "holds user or password", id="user"),
         pytest.param({"url": "http://a.io/x"}, "UnsupportedSource", "only https is allowed", id="plain http"),
@@ -148,7 +105,7 @@ def test_a_source_means_one_place(source: dict[str, str], origin: fetch.Origin) 
         pytest.param({"url": "file://etc/x"}, "InvalidSource", "with three slashes", id="two slashes"),
     ],
 )
-def test_a_source_that_makes_no_sense_is_refused(source: dict[str, str], reason: str, says: str) -> None:
+def test_a_source_that_makes_no_sense_is_refused(source: dict[str, Any], reason: str, says: str) -> None:
     with pytest.raises(Refused) as caught:
         fetch.origin_of(ChartSource.model_validate(source))
     assert caught.value.reason == reason
@@ -159,7 +116,7 @@ def test_a_source_that_makes_no_sense_is_refused(source: dict[str, str], reason:
 async def test_a_chart_comes_over_http_as_it_is(session: aiohttp.ClientSession) -> None:
     async with site(a__tgz=says(Content_Encoding="gzip")) as served:
         source = ChartSource(url=f"{served.url}/a.tgz", digest=digest_of(ARCHIVE))
-        assert await fetch.fetch(source, None, session) == ARCHIVE
+        assert (await fetch.fetch(source, None, session)).archive == ARCHIVE
 
 
 async def test_another_digest_is_refused(session: aiohttp.ClientSession) -> None:
@@ -248,7 +205,7 @@ async def test_too_much_is_refused_whether_announced_or_not(session: aiohttp.Cli
 async def test_redirects_are_followed_with_credentials_for_the_first_host_only(session: aiohttp.ClientSession) -> None:
     async with site(b__tgz=says()) as other, site(a=says(status=302, Location="/a2")) as first:
         first.routes["/a2"] = says(status=307, Location=f"{other.url}/b.tgz?sig=hidden")
-        assert await fetch.fetch(ChartSource(url=f"{first.url}/a"), LOGIN, session) == ARCHIVE
+        assert (await fetch.fetch(ChartSource(url=f"{first.url}/a"), LOGIN, session)).archive == ARCHIVE
     assert first.asked == [("/a", BASIC), ("/a2", BASIC)]
     assert other.asked == [("/b.tgz", None)]
 
@@ -277,7 +234,7 @@ async def test_https_is_trusted_by_its_ca_and_never_left(
             assert untrusted.reason == "UntrustedServer"
             assert "put the certificate of its CA into key ca.crt" in untrusted.message
             known = Credentials("me", "hidden", ca=certificate.ca)
-            assert await fetch.fetch(source, known, session) == ARCHIVE
+            assert (await fetch.fetch(source, known, session)).archive == ARCHIVE
             down = await refused(ChartSource(url=f"{safe.url}/down"), session, known)
     assert "redirects from https to http" in down.message
     assert plain.asked == []
@@ -304,9 +261,11 @@ async def test_a_repository_names_exact_and_newest_versions(session: aiohttp.Cli
         async with site() as charts:
             charts.routes = {"/r/index.yaml": index, "/r/charts/new.tgz": guarded(says(b"new"), BASIC)}
             found = {
-                version: await fetch.fetch(
-                    ChartSource(repository=f"{charts.url}/r", name="hello", version=version), LOGIN, session
-                )
+                version: (
+                    await fetch.fetch(
+                        ChartSource(repository=f"{charts.url}/r", name="hello", version=version), LOGIN, session
+                    )
+                ).archive
                 for version in (None, "1.10.0", "1.9.0")
             }
             wrong = {
@@ -324,6 +283,65 @@ async def test_a_repository_names_exact_and_newest_versions(session: aiohttp.Cli
         "spec.chart.version: beta has only pre-releases; choose one: 1.0.0-b",
         "spec.chart: the repository names no URL for hello 0.1.0",
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "found"), [("^1.9", b"new"), ("~1.9", b"old"), (">=1 <1.10", b"old"), ("1.x", b"new"), ("", b"new")]
+)
+async def test_a_repository_takes_ranges(version: str, found: bytes, session: aiohttp.ClientSession) -> None:
+    async with site() as charts:
+        charts.routes = {"/index.yaml": says(INDEX % charts.url), "/charts/new.tgz": says(b"new")}
+        charts.routes["/old.tgz"] = says(b"old")
+        source = ChartSource(repository=charts.url, name="hello", version=version)
+        assert (await fetch.fetch(source, None, session)).archive == found
+
+
+async def test_what_is_neither_version_nor_range_is_refused(session: aiohttp.ClientSession) -> None:
+    async with site(index__yaml=says(INDEX % "")) as charts:
+        caught = await refused(ChartSource(repository=charts.url, name="hello", version="newest"), session)
+    assert (caught.reason, caught.message) == (
+        "InvalidSource",
+        "spec.chart.version: 'newest' is no version; write 1.2.3, or a range such as ^1.2, ~1.2.3, 1.x or >=1.2 <2",
+    )
+
+
+async def test_an_index_that_is_too_large_is_refused(session: aiohttp.ClientSession) -> None:
+    async with site(index__yaml=says(b"#" * (repository.INDEX_LIMIT + 1))) as charts:
+        caught = await refused(ChartSource(repository=charts.url, name="hello"), session)
+    assert caught.reason == "ArchiveTooLarge"
+    assert caught.message == f"{charts.url}/index.yaml: has more than 32768 KiB"
+
+
+@pytest.mark.parametrize(
+    ("login", "authorization"),
+    [
+        pytest.param({"username": "me", "password": "hidden"}, BASIC, id="password"),
+        pytest.param({"token": "hidden"}, "Bearer hidden", id="token"),
+        pytest.param({".dockerconfigjson": '{"auths": {"%s": {"auth": "bWU6aGlkZGVu"}}}'}, BASIC, id="docker"),
+    ],
+)
+async def test_a_secret_opens_a_server_with_a_ca_of_its_own(
+    login: dict[str, str], authorization: str, certificate: Certificate
+) -> None:
+    """By URL and through a repository, .prov included; nobody without the Secret gets in."""
+    fetcher = await fetch.Fetcher.open()
+    async with site(certificate.serving()) as safe:
+        content = {"/index.yaml": b'entries: {x: [{version: 1.0.0, urls: ["a.tgz"]}]}', "/a.tgz": ARCHIVE}
+        content["/a.tgz.prov"] = b"signed"
+        safe.routes = {path: guarded(says(body), authorization) for path, body in content.items()}
+        said = {key: text.replace("%s", URL(safe.url).authority) for key, text in login.items()}
+        secret = {key: encoded(text) for key, text in {**said, "ca.crt": certificate.ca}.items()}
+        for where in ({"url": f"{safe.url}/a.tgz"}, {"repository": safe.url, "name": "x"}):
+            source = ChartSource.model_validate({**where, "verify": {"keyring": {"secretRef": {"name": "k"}}}})
+            assert await fetcher.fetch(source, secret) == fetch.Fetched(ARCHIVE, Evidence(prov=b"signed"))
+            with pytest.raises(Refused) as caught:
+                await fetcher.fetch(source, {"ca.crt": secret["ca.crt"]})
+            assert caught.value.reason == "Unauthorized"
+    await fetcher.close()
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 @pytest.mark.parametrize("index", ["", "- a", "entries: 1", "entries: {hello: 1}", "entries: {hello: [1, {}]}", "}"])
@@ -350,7 +368,7 @@ async def test_files_are_read_only_where_that_is_allowed(
     assert closed.reason == "UnsupportedSource"
 
     monkeypatch.setenv("CHANDLERY_FILE_CHARTS", "1")
-    assert await fetch.fetch(ChartSource(url="file:///hello.tgz"), None, session) == ARCHIVE
+    assert (await fetch.fetch(ChartSource(url="file:///hello.tgz"), None, session)).archive == ARCHIVE
     assert await fetch.fetch(ChartSource(url="file:///hello"), None, session)
     wrong = ["/../outside.tgz", "/%2e%2e/outside.tgz", "/link.tgz", "/nothing", "/empty", "/pipe"]
     caught = [await refused(ChartSource(url=f"file://{path}"), session) for path in wrong]
@@ -365,28 +383,20 @@ def pushed(tools: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> P
     return archive
 
 
-def push(helm: str, archive: Path, registry: str, *options: str) -> str:
-    """Returns the digest of the manifest."""
-    home = {"HELM_REGISTRY_CONFIG": str(archive.parent / "registry.json"), "PATH": os.environ["PATH"]}
-    command = [helm, "push", str(archive), f"oci://{registry}/charts", *options]
-    done = subprocess.run(command, capture_output=True, text=True, env=home, check=True)
-    return next(line.split()[1] for line in (done.stdout + done.stderr).splitlines() if line.startswith("Digest:"))
-
-
 @pytest.fixture(scope="session")
 def registry(tools: dict[str, str], pushed: Path) -> Iterator[tuple[str, str]]:
     """Its address, and the digest of the chart that is in it."""
     port = free_port()
     address = f"127.0.0.1:{port}"
     with running([tools["registry"], "-listen", address], port):
-        yield address, push(tools["helm"], pushed, address, "--plain-http")
+        yield address, helm_push(tools["helm"], pushed, address, "--plain-http")
 
 
 async def test_what_helm_pushed_is_fetched(registry: tuple[str, str], session: aiohttp.ClientSession) -> None:
     address, digest = registry
     for reference in ("hello:1.2.3", f"hello@{digest}", f"hello:1.2.3@{digest}"):
         source = ChartSource(url=f"oci://{address}/charts/{reference}", digest=digest_of(ARCHIVE))
-        assert await fetch.fetch(source, None, session) == ARCHIVE
+        assert (await fetch.fetch(source, None, session)).archive == ARCHIVE
 
 
 async def test_what_is_not_in_the_registry_is_not_found(
@@ -406,10 +416,10 @@ async def test_a_registry_with_tls_and_a_password(
     ca = pushed.parent / "ca.crt"
     ca.write_text(certificate.ca)
     with running(command, port, {"REGISTRY_AUTH": "me:hidden"}):
-        push(tools["helm"], pushed, address, "--ca-file", str(ca), "--username", "me", "--password", "hidden")
+        helm_push(tools["helm"], pushed, address, "--ca-file", str(ca), "--username", "me", "--password", "hidden")
         source = ChartSource(url=f"oci://{address}/charts/hello:1.2.3")
         right = Credentials("me", "hidden", ca=certificate.ca)
-        assert await fetch.fetch(source, right, session) == ARCHIVE
+        assert (await fetch.fetch(source, right, session)).archive == ARCHIVE
         for known in (Credentials("me", "wrong", ca=certificate.ca), Credentials(ca=certificate.ca)):
             assert (await refused(source, session, known)).reason == "Unauthorized"
 
@@ -441,10 +451,10 @@ def reference(found: Site) -> ChartSource:
 
 async def test_a_registry_that_wants_a_token_gets_it_and_its_storage_does_not(session: aiohttp.ClientSession) -> None:
     async with token_registry() as (found, tokens):
-        assert await fetch.fetch(reference(found), LOGIN, session) == ARCHIVE
+        assert (await fetch.fetch(reference(found), LOGIN, session)).archive == ARCHIVE
         assert [shown for _, shown in found.asked] == [None, "Bearer t", "Bearer t"]
         assert tokens.asked == [("/token", BASIC), ("/blob", None)]
-        assert await fetch.fetch(reference(found), Credentials(token="t"), session) == ARCHIVE
+        assert (await fetch.fetch(reference(found), Credentials(token="t"), session)).archive == ARCHIVE
         assert (await refused(reference(found), session, Credentials("me", "hidden2"))).reason == "Unauthorized"
         assert (await refused(reference(found), session)).reason == "Unauthorized"
 

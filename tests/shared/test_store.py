@@ -3,45 +3,25 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import nats
 import pytest
 
+from shared.archive import COMPRESSED_LIMIT
 from shared.cache import Cache
 from shared.charts import digest_of
 from shared.errors import RetryLater
 from shared.store import BUCKET, ChartStore
-from tests.ports import free_port
-from tests.shared.servers import running
+from tests.shared.servers import Nats
 
 ARCHIVE = os.urandom(400_000)  # more than one chunk
 DIGEST = digest_of(ARCHIVE)
 UNKNOWN = "sha256:" + "0" * 64
 
 T = TypeVar("T")
-
-
-@dataclass
-class Nats:
-    program: str
-    folder: Path
-    port: int = field(default_factory=free_port)
-    _running: ExitStack = field(default_factory=ExitStack)
-
-    @property
-    def url(self) -> str:
-        return f"nats://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        command = [self.program, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder)]
-        self._running.enter_context(running(command, self.port))
-
-    def stop(self) -> None:
-        self._running.close()
 
 
 @pytest.fixture
@@ -188,3 +168,27 @@ def test_a_cache_that_others_can_write_to_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(PermissionError):
         Cache.open(tmp_path / "link")
+
+
+async def test_a_signature_is_kept_beside_its_chart(server: Nats, tmp_path: Path) -> None:
+    async with store(server, tmp_path / "a") as found:
+        await found.put(ARCHIVE)
+        assert await found.prov(DIGEST) is None
+        for signature in (b"first", b"second"):
+            await found.put(ARCHIVE, signature)
+            assert await found.prov(DIGEST) == signature
+        await found.put(ARCHIVE)
+        assert await found.prov(DIGEST) == b"second"
+        await found.delete(DIGEST)
+        assert await found.prov(DIGEST) is None
+
+
+async def test_the_largest_chart_fits_and_tells_how_far_it_is(server: Nats, tmp_path: Path) -> None:
+    large, sent = os.urandom(COMPRESSED_LIMIT), list[int]()
+    async with store(server, tmp_path / "a") as found:
+        digest = await found.put(large, progress=sent.append)
+    assert sum(sent) == len(large)
+    async with store(server, tmp_path / "b") as other:
+        path = await other.path(digest)
+        assert path is not None
+        assert path.read_bytes() == large

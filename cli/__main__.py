@@ -1,0 +1,31 @@
+"""The `chandlery` command."""
+
+import structlog
+import typer
+
+from cli.push import push
+from shared.errors import Refused, RetryLater
+
+app = typer.Typer(
+    name="chandlery", help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+app.command()(push)
+
+
+@app.callback()
+def quietly() -> None:
+    """Helm charts as a service."""
+    structlog.configure(processors=[_drop])  # what goes wrong is said once, at the end
+
+
+def _drop(*_: object) -> structlog.typing.EventDict:
+    raise structlog.DropEvent
+
+
+if __name__ == "__main__":
+    try:
+        app(prog_name="chandlery")
+    except Refused as refused:
+        raise SystemExit(f"error: {refused.message}") from None
+    except (RetryLater, OSError) as error:
+        raise SystemExit(f"error: {error}") from None
