@@ -15,6 +15,8 @@ from shared.offering import Offering
 from shared.releases import release_for
 from shared.reports import instance_of, offering_of, report_instance
 from shared.resources import of_instance
+from shared.secrets import read_secrets
+from shared.values import secret_references
 
 
 def admit(instance: Instance, offering: Offering | None, name: str) -> None:
@@ -36,6 +38,8 @@ async def admit_instance(event: InstanceRequested, cluster: Cluster) -> Instance
         return None
     try:
         admit(instance, offering, key.offering)
+        if offering and (references := secret_references(offering.spec.parameters, instance.spec)):
+            await read_secrets(cluster, references, key.namespace)
     except Refused as refused:
         said = condition("Accepted", False, refused.reason, refused.message, instance.generation)
         await report_instance(cluster, key, instance, "admit_instance", [said])

@@ -35,7 +35,9 @@ from shared.instance import Instance
 from shared.releases import Release, release_for
 from shared.reports import instance_of, offering_of, report_instance
 from shared.resources import PODS
+from shared.secrets import read_secrets
 from shared.store import ChartStore
+from shared.values import secret_references
 
 TRIES = 5
 
@@ -51,7 +53,8 @@ async def install_release(
     if isinstance(event, PoliciesApplied) and event.generation != instance.generation:
         return None  # the spec changed meanwhile, and its own event is on the way
     try:
-        release = release_for(offering, instance)
+        references = secret_references(offering.spec.parameters, instance.spec)
+        release = release_for(offering, instance, await read_secrets(cluster, references, key.namespace))
     except Refused:
         return None  # admit_instance says so
     now = datetime.now(UTC)

@@ -23,6 +23,8 @@ from shared.helm import seconds
 from shared.instance import Instance, count, settled
 from shared.offering import Metadata, Offering
 from shared.resources import NAMESPACES, OFFERINGS, Resource
+from shared.secrets import versions_now
+from shared.values import secret_references
 
 AT_ONCE = 16
 REPEAT_SECONDS = 300
@@ -112,11 +114,11 @@ async def resync(event: ResyncTicked, cluster: Cluster, brokers: Brokers) -> Non
             continue
         instances = await instances_of(offering, cluster)
         living |= {instance.metadata.uid for _, instance in instances}
-        found += [
-            about_instance(key, instance, offering, now, housed=instance.metadata.uid in housed)
-            for key, instance in instances
-            if not on_its_way(instance.metadata, now, event.seconds)
-        ]
+        for key, instance in instances:
+            if not on_its_way(instance.metadata, now, event.seconds):
+                found.append(about_instance(key, instance, offering, now, housed=instance.metadata.uid in housed))
+                if await secrets_changed(cluster, key, instance, offering):
+                    found.append(InstanceAdmitted(instance=key, generation=instance.generation))
         if count(instance for _, instance in instances) != offering.status.instances:
             found.append(InstancesChanged(offering=offering.metadata.name))
     found += orphans(namespaces, living)
@@ -128,6 +130,15 @@ async def resync(event: ResyncTicked, cluster: Cluster, brokers: Brokers) -> Non
             await brokers.send(BY_TYPE[said.type].broker, envelope_of(said, "/chandlery/resync", identity))
 
     await asyncio.gather(*[send(each) for each in found if each])
+
+
+async def secrets_changed(cluster: Cluster, key: InstanceKey, instance: Instance, offering: Offering) -> bool:
+    """Whether a Secret that parameters were read from is another one by now; one that is gone changes nothing."""
+    references = secret_references(offering.spec.parameters, instance.spec)
+    if not references or instance.withdrawn or not settled(instance, offering):
+        return False
+    now = await versions_now(cluster, references, key.namespace)
+    return now is not None and now != instance.status.release.secret_versions
 
 
 async def instances_of(offering: Offering, cluster: Cluster) -> list[tuple[InstanceKey, Instance]]:

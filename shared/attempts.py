@@ -68,7 +68,7 @@ def deployed_status(release: Release, offering: Offering, done: Applied, now: da
         "offeringGeneration": offering.metadata.generation,
         "resources": list(done.resources),
         "deployedAt": written(now),
-    }
+    } | ({"secretVersions": dict(release.secret_versions)} if release.secret_versions else {})
 
 
 def failed_status(instance: Instance, release: Release, now: datetime, failure: Failure) -> dict[str, Any]:

@@ -24,6 +24,7 @@ class ReleaseStatus(Model):
     resources: list[str] = Field([], description="What the chart made in the release namespace, as kind.group/name")
     failures: int | None = Field(None, description="How often in a row these inputs have failed")
     failed_inputs: str | None = None
+    secret_versions: dict[str, str] = Field({}, description="Of the Secrets that parameters were read from")
     retry_at: str | None = Field(None, description="Not tried again before, unless something changes")
 
 

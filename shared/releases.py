@@ -3,12 +3,13 @@
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from shared.errors import Refused
 from shared.instance import Instance
 from shared.offering import Offering, Values
-from shared.values import release_values, substitute
+from shared.values import SecretReference, release_values, substitute
 
 NAMESPACE_LIMIT = 63
 RELEASE_LIMIT = 53  # Helm's
@@ -22,9 +23,16 @@ class Release:
     namespace: str
     name: str
     chart_digest: str
-    values: Values
+    values: Values = field(repr=False)
     timeout: str
     inputs: str
+    secret_versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SecretValue:
+    value: str = field(repr=False)
+    version: str
 
 
 def words(offering: Offering, instance: Instance) -> dict[str, str]:
@@ -62,13 +70,19 @@ def named(text: str, unique: str, limit: int, *, always_unique: bool = False) ->
     return f"{kept}-{suffix}" if kept else f"r-{suffix}"
 
 
-def release_for(offering: Offering, instance: Instance) -> Release:
+def release_for(
+    offering: Offering, instance: Instance, secrets: Mapping[SecretReference, SecretValue] | None = None
+) -> Release:
+    """Of a Secret its version is an input, not its value: a hash of that could be tried out."""
     digest = offering.status.chart.digest
     if digest is None:
         raise Refused("OfferingNotReady", f"the chart of offering {offering.metadata.name} is not registered yet")
     namespace, name = namespace_for(offering, instance), name_for(offering, instance)
     known = words(offering, instance) | {"release.name": name, "release.namespace": namespace}
-    values = release_values(offering, instance.spec, known)
-    made_from = json.dumps([digest, namespace, name, values], sort_keys=True)
+    given = secrets or {}
+    values = release_values(offering, instance.spec, known, {each: found.value for each, found in given.items()})
+    told = release_values(offering, instance.spec, known, {each: found.version for each, found in given.items()})
+    made_from = json.dumps([digest, namespace, name, told], sort_keys=True)
     inputs = hashlib.sha256(made_from.encode()).hexdigest()[:32]
-    return Release(namespace, name, digest, values, offering.spec.release.timeout, inputs)
+    versions = {each.name: found.version for each, found in given.items()}
+    return Release(namespace, name, digest, values, offering.spec.release.timeout, inputs, versions)

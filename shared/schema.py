@@ -185,6 +185,7 @@ STATUS: Schema = {
                 "revision": {"type": "integer"},
                 "offeringGeneration": {"type": "integer", "format": "int64"},
                 "failures": {"type": "integer"},
+                "secretVersions": {"type": "object", "additionalProperties": {"type": "string"}},
                 "resources": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "atomic"},
             },
         },

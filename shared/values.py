@@ -172,6 +172,27 @@ def consumer_values(parameters: list[Parameter] | None, spec: Values, reserved: 
     return without(values, [*reserved, *secret])
 
 
+@dataclass(frozen=True)
+class SecretReference:
+    """A value that the consumer keeps in a Secret, and where it goes."""
+
+    path: Path
+    name: str
+    key: str
+    field: str
+
+
+def secret_references(parameters: list[Parameter] | None, spec: Values) -> list[SecretReference]:
+    found = []
+    for parameter in parameters or ():
+        for stands, path in standing(parameter, spec) if parameter.secret else ():
+            given = get(spec, stands)
+            if isinstance(given, dict):
+                field = format_path(("spec", *stands))
+                found.append(SecretReference(path, str(given.get("name")), str(given.get("key")), field))
+    return found
+
+
 def standing(parameter: Parameter, spec: Values) -> Iterator[tuple[Path, Path]]:
     """Where a parameter stands in a spec, and where that goes in the chart's values."""
     pattern = parse_pattern(parameter.path)
@@ -193,12 +214,16 @@ def without(values: Values, paths: Iterable[Path]) -> Values:
     return values
 
 
-def release_values(offering: Offering, spec: Values, words: Mapping[str, str]) -> Values:
+def release_values(
+    offering: Offering, spec: Values, words: Mapping[str, str], secrets: Mapping[SecretReference, str] | None = None
+) -> Values:
     """All values Helm is given: the consumer's, then the plan's, then the provider's fixed ones, which win."""
     plan = plan_of(offering, spec)
     words = {**words, "plan.name": plan.name if plan else ""}
     reserved = [parse_path(each) for each in offering.status.api.reserved]
     values = consumer_values(offering.spec.parameters, spec, reserved)
+    for reference, secret in (secrets or {}).items():
+        values = merge(values, nest(reference.path, secret))
     if plan:
         values = merge(values, substitute(plan.values, words, f"spec.plans[{plan.name}].values"))
     return merge(values, substitute(offering.spec.values, words, "spec.values"))

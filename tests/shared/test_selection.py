@@ -29,7 +29,13 @@ from tests.shared.archives import CHART, chart
 
 TEXT = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=4)
 KEYS = st.sampled_from(["a", "b", "c", "global", "x.y", "k/l", "type", "properties", "*", "", "plan", "ü"]) | TEXT
-SCALARS = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False, width=32) | TEXT
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False, width=32)
+    | TEXT
+)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
 )
