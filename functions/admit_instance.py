@@ -4,6 +4,8 @@ A refusal is written here and now. Acceptance is the event that follows; its con
 each write of a status costs the API server as much as five reads.
 """
 
+import asyncio
+
 from events.instances import InstanceAdmitted, InstanceRefused, InstanceRequested
 from shared import finalizers
 from shared.cluster import Cluster
@@ -11,24 +13,41 @@ from shared.conditions import condition
 from shared.errors import Refused
 from shared.function import function
 from shared.instance import Instance, settled
-from shared.offering import Offering
-from shared.releases import release_for
+from shared.offering import Offering, Values
+from shared.releases import Release, release_for
 from shared.reports import instance_of, offering_of, report_instance
 from shared.resources import of_instance
+from shared.schemas import Schemas
 from shared.secrets import read_secrets
 from shared.values import secret_references
 
 
-def admit(instance: Instance, offering: Offering | None, name: str) -> None:
+def admit(instance: Instance, offering: Offering | None, name: str) -> Release:
     """Raises Refused with what to change."""
     if offering is None or offering.withdrawn:
         raise Refused("OfferingWithdrawn", f"offering {name} is no longer on offer")
     if not offering.published:
         raise Refused("OfferingNotReady", f"offering {name} is not ready; this goes on by itself when it is")
-    release_for(offering, instance)
+    return release_for(offering, instance)
 
 
-async def admit_instance(event: InstanceRequested, cluster: Cluster) -> InstanceAdmitted | InstanceRefused | None:
+async def check_values(release: Release, offering: Offering, instance: Instance, schemas: Schemas) -> None:
+    """Against the chart's own schemas, as far as the consumer API can't say them. Raises Refused."""
+    found = await schemas.of(release.chart_digest)
+    if found is None or not found.documents:
+        return
+    fixed = release_for(offering, instance.model_copy(update={"spec": plan_only(instance.spec)})).values
+    if objections := await asyncio.to_thread(found.objections, fixed, release.values):
+        raise Refused("ValuesRefused", f"the chart's schema says {'; '.join(objections)}")
+
+
+def plan_only(spec: Values) -> Values:
+    return {key: value for key, value in spec.items() if key == "plan"}
+
+
+async def admit_instance(
+    event: InstanceRequested, cluster: Cluster, schemas: Schemas
+) -> InstanceAdmitted | InstanceRefused | None:
     key = event.instance
     instance = await instance_of(cluster, key, event.generation)
     if instance is None or instance.withdrawn:
@@ -37,9 +56,11 @@ async def admit_instance(event: InstanceRequested, cluster: Cluster) -> Instance
     if offering and offering.published and settled(instance, offering):
         return None
     try:
-        admit(instance, offering, key.offering)
-        if offering and (references := secret_references(offering.spec.parameters, instance.spec)):
+        release = admit(instance, offering, key.offering)
+        if offering:
+            references = secret_references(offering.spec.parameters, instance.spec)
             await read_secrets(cluster, references, key.namespace)
+            await check_values(release, offering, instance, schemas)
     except Refused as refused:
         said = condition("Accepted", False, refused.reason, refused.message, instance.generation)
         await report_instance(cluster, key, instance, "admit_instance", [said])
@@ -48,4 +69,4 @@ async def admit_instance(event: InstanceRequested, cluster: Cluster) -> Instance
     return InstanceAdmitted(instance=key, generation=instance.generation)
 
 
-main = function(admit_instance, Cluster)
+main = function(admit_instance, Cluster, Schemas)

@@ -44,6 +44,10 @@ class Part:
     """Values that switch it on and off, the first that is declared counts (`condition`), then its tags."""
     imports: tuple[Import, ...] = ()
 
+    def file(self, name: str) -> str:
+        """How one of its files is called in messages."""
+        return "/".join((*self.at, name))
+
 
 @dataclass(frozen=True)
 class Chart:

@@ -6,12 +6,13 @@ value itself. A parent's files go before its subchart's. Whatever a source says,
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Self
 
 from shared import comments, jsonschemas, readme
-from shared.charts import Chart, Part
+from shared.charts import Chart
 from shared.errors import Refused
 from shared.offering import Values
 from shared.structural import ANY, INT_OR_STRING, PRESERVE, Schema, type_of, widened
@@ -26,6 +27,9 @@ _OPEN = re.compile(
     r"(annotations|labels|nodeSelector|matchLabels|limits|requests|resources|securityContext|affinity|probe)$", re.I
 )
 _QUANTITIES = ("limits", "requests")
+
+SCHEMA = "values.schema.json"
+LOOKED_AT = 20_000
 
 _MISSING: Any = object()
 _SILENT = Told()
@@ -70,6 +74,8 @@ class Known:
     texts: _Node
     stated: tuple[tuple[Path, Schema], ...]
     """Structural translations of each values.schema.json, by where its values stand; parents first."""
+    opened: frozenset[Path]
+    """Maps of which a values.schema.json says that they may have more keys than it names."""
 
     @classmethod
     def of(cls, chart: Chart) -> Self:
@@ -86,7 +92,12 @@ class Known:
                 told = Told(description=f"Whether {'.'.join(part.at)} is installed", types=("boolean",))
                 if not has(chart.values, path):
                     texts.add(path, told)
-        return cls(declared(chart), texts, tuple(_stated(chart.parts)))
+        documents = [
+            (part.at, jsonschemas.parse(part.schema, part.file(SCHEMA))) for part in chart.parts if part.schema
+        ]
+        stated = tuple((at, jsonschemas.structural(document).schema) for at, document in documents)
+        opened = frozenset((*at, *path) for at, document in documents for path in _opened(document))
+        return cls(declared(chart), texts, stated, opened)
 
     def declares(self, path: Path) -> bool:
         return has(self.values, path) or self.texts.at(path) is not None or self._stated_at(path) is not None
@@ -94,7 +105,9 @@ class Known:
     def schema_of(self, path: Path, without: Iterable[Path] = ()) -> Schema:
         """The structural schema of a value and all below it, but for the paths `without`."""
         value = get(self.values, path) if has(self.values, path) else _MISSING
-        return _Inference(frozenset(without)).schema(path, value, self.texts.at(path) or _Node(), self._stated_at(path))
+        return _Inference(frozenset(without), self.opened).schema(
+            path, value, self.texts.at(path) or _Node(), self._stated_at(path)
+        )
 
     def description(self, path: Path) -> str:
         """What the chart's texts say of a value; without its default."""
@@ -131,11 +144,28 @@ def _readme(text: bytes, values: Values) -> Mapping[Path, Told]:
     return readme.told(text, values)
 
 
-def _stated(parts: Iterable[Part]) -> Iterable[tuple[Path, Schema]]:
-    for part in parts:
-        if part.schema:
-            where = "/".join((*(step for key in part.at for step in ("charts", key)), "values.schema.json"))
-            yield part.at, jsonschemas.structural(jsonschemas.parse(part.schema, where)).schema
+def _opened(document: Schema) -> list[Path]:
+    """Where additionalProperties is stated: by default JSON Schema allows everything, which tells nothing."""
+    found: list[Path] = []
+    waiting: list[tuple[Path, Any]] = [((), document)]
+    for path, schema in islice(_popped(waiting), LOOKED_AT):
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and reference.startswith("#/"):
+            waiting.append((path, get(document, tuple(reference[2:].split("/")))))
+        if schema.get("additionalProperties"):
+            found.append(path)
+        properties = schema.get("properties")
+        waiting += [
+            ((*path, key), below) for key, below in (properties if isinstance(properties, dict) else {}).items()
+        ]
+    return found
+
+
+def _popped(waiting: list[tuple[Path, Any]]) -> Iterator[tuple[Path, Schema]]:
+    while waiting:
+        path, schema = waiting.pop(0)
+        if isinstance(schema, dict) and len(path) < 20:
+            yield path, schema
 
 
 def declared(chart: Chart) -> Values:
@@ -151,6 +181,7 @@ def declared(chart: Chart) -> Values:
 @dataclass(frozen=True)
 class _Inference:
     without: frozenset[Path]
+    opened: frozenset[Path]
 
     def schema(self, path: Path, value: Any, node: _Node, stated: Schema | None) -> Schema:
         if stated is None and node.told.schema is not None:
@@ -198,7 +229,7 @@ class _Inference:
     def _is_open(self, path: Path, value: Mapping[str, Any], node: _Node, stated: Schema) -> bool:
         """Whether keys may be given that the chart does not name: maps that are Kubernetes' own, examples, and those
         that are documented as one thing."""
-        if isinstance(stated.get("additionalProperties"), dict):
+        if path in self.opened or isinstance(stated.get("additionalProperties"), dict):
             return True
         as_one = "object" in node.told.types and not _documented(node)
         return bool(as_one or (path and _OPEN.search(path[-1])) or any("/" in key for key in value))
@@ -242,6 +273,9 @@ class _Inference:
 
     def _filled(self, path: Path, stated: Schema, node: _Node) -> Schema:
         """What values.schema.json says, with the descriptions that stand elsewhere."""
+        if "items" in stated:
+            items = self._filled((*path, ITEM), stated["items"], node.below.get(ITEM, _Node()))
+            return {**stated, "items": items}
         if "properties" not in stated:
             return stated
         properties = {
