@@ -98,11 +98,10 @@ def told_by(schema: Schema) -> Told:
 
 def one_line(comments: list[str]) -> Schema:
     """Keywords of `@schema type:[string, null]; minLength:1`; what is no keyword or makes no sense is passed over."""
+    parts = [part.partition(":") for comment in comments for part in comment.removeprefix(TAG).split(";")]
     schema: Schema = {}
-    for comment in comments:
-        for part in comment.removeprefix(TAG).split(";"):
-            key, _, value = part.partition(":")
-            _keyword(schema, key.strip(), value.strip())
+    for key, text in {key.strip(): text.strip() for key, _, text in parts}.items():
+        _keyword(schema, key, text)
     if schema.pop("nullable", False):
         types = schema.get("type", [])
         types = types if isinstance(types, list) else [types]

@@ -264,8 +264,8 @@ _YAML = re.compile(r"""[ \t]*(?:-(?:[ \t]|$)|["']?([\w./-]+)["']?:(?:[ \t]|$))""
 _PROSE = {"note", "notes", "ref", "refs", "reference", "see", "warning", "important", "default", "defaults", "caution"}
 _PROSE |= {"tip", "hint", "info", "deprecated", "options", "docs", "link", "todo", "attention", "optional", "required"}
 _EXAMPLE = re.compile(r"[ \t]*(?:for )?(?:examples?|e\.g\.?|eg|ex|usage)\b", re.I)
-_BANNER = re.compile(r"[ \t]*[#=*_~+-]{4,}[ \t]*|.*[#=*~-]{5,}.*")
-_LEGAL = re.compile(r".*(copyright|spdx-license|licensed under|apache license|all rights reserved)", re.I)
+_BANNER = re.compile(r"[#=*~_+-]{4,}")
+_LEGAL = re.compile(r"(copyright|spdx-license|licensed under|apache license|all rights reserved)", re.I)
 _PREAMBLE = re.compile(
     r"default values for |this is a yaml.formatted|declare (name/value|variables)|yaml-lang|vim:", re.I
 )
@@ -273,8 +273,6 @@ _PREAMBLE = re.compile(
 
 def _remark(lines: list[str], key: str, empty: bool) -> str:
     """The text before an example of this key, or after the last example, which may be a key that is commented out."""
-    if any(_BANNER.fullmatch(line) or _LEGAL.match(line) for line in lines):
-        return ""
     first = next((index for index, line in enumerate(lines) if _is_example(line)), len(lines))
     text = prose(lines[:first])
     if text and (first == len(lines) or empty or _shows(lines[first], key)):
@@ -284,9 +282,11 @@ def _remark(lines: list[str], key: str, empty: bool) -> str:
 
 
 def _own_lines(run: Run, indent: int) -> list[str]:
-    """The comment as far in as the key, up to where tools are addressed."""
+    """The comment as far in as the key, up to where tools are addressed; nothing of banners and licences."""
     strange = [index for index, each in enumerate(run.comments) if each.column != indent]
     comments = run.comments[strange[-1] + 1 :] if strange else run.comments
+    if any(_BANNER.search(each.text) or _LEGAL.search(each.text) for each in comments):
+        return []
     read = annotations.read([_body(each) for each in comments])
     lines = [line for line in read.before + read.after if not _PREAMBLE.match(line)]
     end = next((index for index, line in enumerate(lines) if _TOOLS.match(line)), len(lines))

@@ -12,6 +12,7 @@ from shared.errors import Refused
 from shared.told import ITEM
 from shared.values import Path
 
+LIMIT = 2 * 1024 * 1024  # ten times what the largest public charts have
 NODES = 200_000
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what ends a line in YAML 1.1
 _BEFORE_A_NODE = re.compile(r"[\s?-]*\Z")
@@ -93,7 +94,9 @@ class Outline:
 
 
 def outline(text: bytes | str) -> Outline | None:
-    """None where the text is not YAML that may be built."""
+    """None where the text is not YAML, or not YAML that may be built."""
+    if len(text) > LIMIT:
+        return None
     try:
         decoded = text.decode() if isinstance(text, bytes) else text
         documents.measure(decoded, "values.yaml", NODES)

@@ -15,6 +15,7 @@ from shared.values import Path
 LIMIT = 1024 * 1024
 CELLS = 30_000  # as many | the Markdown may have; 4,000 values in four columns have 20,000
 TAGS = 60_000
+LINES = 40_000
 
 Table = list[list[str]]
 """Rows of cells in Markdown; the first row has the names of the columns."""
@@ -34,7 +35,7 @@ def told(text: bytes | str, values: Values) -> dict[Path, Told]:
 
 
 def _markdown_tables(text: str) -> list[Table]:
-    if text.count("|") > CELLS:
+    if text.count("|") > CELLS or text.count("\n") > LINES:
         return []
     markdown = MarkdownIt("zero").enable(["table", "fence", "code", "heading"]).disable("inline")
     return _tables(markdown.parse(text))

@@ -47,7 +47,7 @@ _TYPE_OF = {word: json for json, words in _TYPES.items() for word in words}
 
 def types_of(text: str) -> tuple[str, ...] | None:
     """`int`, `string or null`, `bool/string` as JSON types, with "null"; None where any of it is no type we know."""
-    words = [word for word in re.split(r"[\s/|,]+", text.strip().lower()) if word not in ("", "or")]
+    words = [word for word in re.split(r"[\s/|,`*]+", text.lower()) if word not in ("", "or")]
     known = [_TYPE_OF.get(re.sub(r"\[.*", "", word) or "array") for word in words]
     if not known or None in known:
         return None
@@ -76,10 +76,8 @@ class Names:
 
     def find(self, name: str) -> Path | None:
         """The declared value of this name."""
-        if len(name) > NAME:
-            return None
-        plain = _join(_steps(name))
-        return self._paths.get(plain) or self._paths.get(re.sub(r"\.[0-9]+(?=\.|$)", ITEM, plain))
+        plain = _join(_steps(name)) if len(name) <= NAME else ""
+        return self._paths.get(plain) or self._paths.get(re.sub(r"\.[0-9]+(?=\.|$)", ITEM, plain)) if plain else None
 
     def place(self, name: str) -> tuple[Path, Path] | None:
         """Where a value that is not declared would be, and its nearest declared parent; None where it can't be."""
