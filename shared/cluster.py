@@ -5,6 +5,7 @@ each body twice, and a server-side apply of a plain mapping needs neither.
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -154,8 +155,8 @@ class Cluster:
             "PATCH",
             resource.path(metadata.get("namespace"), metadata["name"], subresource),
             {"fieldManager": f"chandlery-{manager}", "force": str(force).lower()},
-            body={"apiVersion": resource.api_version, "kind": resource.kind, **body},
-            content_type="application/apply-patch+yaml",
+            body=yaml_of({"apiVersion": resource.api_version, "kind": resource.kind, **body}),
+            content_type="application/apply-patch+yaml; charset=utf-8",  # else the client writes JSON of its own
         )
 
     async def _prepare(
@@ -188,6 +189,11 @@ class Cluster:
         if response.status >= 400:
             raise_for(response.status, data)
         return json.loads(data)
+
+
+def yaml_of(body: Object) -> str:
+    """JSON that is YAML as well: there, what lies beyond 16 bits must not be written as two surrogates."""
+    return re.sub(r"[\x7f-\uffff]", lambda found: f"\\u{ord(found[0]):04x}", json.dumps(body, ensure_ascii=False))
 
 
 def raise_for(status: int, data: bytes) -> None:

@@ -6,18 +6,18 @@ value itself. A parent's files go before its subchart's. Whatever a source says,
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, Self
 
 from shared import comments, jsonschemas, readme
-from shared.charts import Chart
+from shared.charts import Chart, Part
 from shared.errors import Refused
 from shared.offering import Values
 from shared.structural import ANY, INT_OR_STRING, PRESERVE, Schema, type_of, widened
 from shared.told import ITEM, Told
-from shared.values import Path, get, has, merge
+from shared.values import Path, get, has, merge, nest
 
 SHOWN = 500
 """Longest default that is shown; characters."""
@@ -28,8 +28,14 @@ _OPEN = re.compile(
 )
 _QUANTITIES = ("limits", "requests")
 
+UNSAID = "any; the chart does not say."
 SCHEMA = "values.schema.json"
 LOOKED_AT = 20_000
+SAYING = {
+    *("type", "enum", "const", "properties", "patternProperties", "additionalProperties", "items", "prefixItems"),
+    *("$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "not", "if", "minimum", "maximum", "pattern", "format"),
+}
+"""Keywords of JSON Schema that tell something of a type."""
 
 _MISSING: Any = object()
 _SILENT = Told()
@@ -74,8 +80,8 @@ class Known:
     texts: _Node
     stated: tuple[tuple[Path, Schema], ...]
     """Structural translations of each values.schema.json, by where its values stand; parents first."""
-    opened: frozenset[Path]
-    """Maps of which a values.schema.json says that they may have more keys than it names."""
+    silent: frozenset[Path]
+    """Values that stand in a values.schema.json without a type or anything like it."""
 
     @classmethod
     def of(cls, chart: Chart) -> Self:
@@ -84,20 +90,19 @@ class Known:
         for source in (comments.told, _readme, comments.remarks):
             for part in chart.parts:
                 values = get(chart.values, part.at) or {}
-                text = part.readme if source is _readme else part.values_text
-                for path, told in source(text, values).items():
+                for path, told in source(part.readme if source is _readme else part.values_text, values).items():
                     texts.add((*part.at, *path), told)
+                    for elsewhere in _also_at((*part.at, *path), part, chart):
+                        texts.add(elsewhere, told)
         for part in chart.parts:
             for path in part.switches:
-                told = Told(description=f"Whether {'.'.join(part.at)} is installed", types=("boolean",))
-                if not has(chart.values, path):
-                    texts.add(path, told)
+                texts.add(path, Told(description=f"Whether {'.'.join(part.at)} is installed", types=("boolean",)))
         documents = [
             (part.at, jsonschemas.parse(part.schema, part.file(SCHEMA))) for part in chart.parts if part.schema
         ]
-        stated = tuple((at, jsonschemas.structural(document).schema) for at, document in documents)
-        opened = frozenset((*at, *path) for at, document in documents for path in _opened(document))
-        return cls(declared(chart), texts, stated, opened)
+        stated = tuple((at, jsonschemas.structural(document, closed=True).schema) for at, document in documents)
+        silent = frozenset((*at, *path) for at, document in documents for path in _silent(document))
+        return cls(declared(chart), texts, stated, silent)
 
     def declares(self, path: Path) -> bool:
         return has(self.values, path) or self.texts.at(path) is not None or self._stated_at(path) is not None
@@ -105,7 +110,7 @@ class Known:
     def schema_of(self, path: Path, without: Iterable[Path] = ()) -> Schema:
         """The structural schema of a value and all below it, but for the paths `without`."""
         value = get(self.values, path) if has(self.values, path) else _MISSING
-        return _Inference(frozenset(without), self.opened).schema(
+        return _Inference(frozenset(without), self.silent).schema(
             path, value, self.texts.at(path) or _Node(), self._stated_at(path)
         )
 
@@ -144,51 +149,58 @@ def _readme(text: bytes, values: Values) -> Mapping[Path, Told]:
     return readme.told(text, values)
 
 
-def _opened(document: Schema) -> list[Path]:
-    """Where additionalProperties is stated: by default JSON Schema allows everything, which tells nothing."""
-    found: list[Path] = []
-    waiting: list[tuple[Path, Any]] = [((), document)]
-    for path, schema in islice(_popped(waiting), LOOKED_AT):
-        reference = schema.get("$ref")
-        if isinstance(reference, str) and reference.startswith("#/"):
-            waiting.append((path, get(document, tuple(reference[2:].split("/")))))
-        if schema.get("additionalProperties"):
-            found.append(path)
+def _silent(document: Schema) -> Iterator[Path]:
+    """The values of which a values.schema.json says nothing but, perhaps, what they are for."""
+    waiting: deque[tuple[Path, Any]] = deque([((), document)])
+    for _ in range(LOOKED_AT):
+        if not waiting:
+            return
+        path, schema = waiting.popleft()
+        if not isinstance(schema, dict):
+            continue
+        if not SAYING & schema.keys():
+            yield path
         properties = schema.get("properties")
         waiting += [
             ((*path, key), below) for key, below in (properties if isinstance(properties, dict) else {}).items()
         ]
-    return found
-
-
-def _popped(waiting: list[tuple[Path, Any]]) -> Iterator[tuple[Path, Schema]]:
-    while waiting:
-        path, schema = waiting.pop(0)
-        if isinstance(schema, dict) and len(path) < 20:
-            yield path, schema
 
 
 def declared(chart: Chart) -> Values:
-    """Globals are declared wherever a subchart declares them: set at the top, they reach all."""
+    """The globals of subcharts can be set at the top, where they reach all; what a parent takes from a child, too."""
     values = dict(chart.values)
     for part in chart.parts:
         below = get(chart.values, (*part.at, "global"))
         if part.at and isinstance(below, dict):
-            values["global"] = merge(below, values.get("global") or {})
+            values = merge({"global": below}, values)
+        for each in part.imports:
+            if has(chart.values, each.child):
+                taken = nest(each.parent, get(chart.values, each.child))
+                values = merge(taken, values) if isinstance(taken, dict) else values
     return values
+
+
+def _also_at(path: Path, part: Part, chart: Chart) -> Iterator[Path]:
+    """Where else a value of a subchart can be set."""
+    if part.at and path[len(part.at) : len(part.at) + 1] == ("global",):
+        yield path[len(part.at) :]
+    for parent in chart.parts:
+        for each in parent.imports:
+            if path[: len(each.child)] == each.child:
+                yield (*each.parent, *path[len(each.child) :])
 
 
 @dataclass(frozen=True)
 class _Inference:
     without: frozenset[Path]
-    opened: frozenset[Path]
+    silent: frozenset[Path]
 
     def schema(self, path: Path, value: Any, node: _Node, stated: Schema | None) -> Schema:
         if stated is None and node.told.schema is not None:
             stated = _annotated(node.told.schema)
         described = stated.get("description", "") if stated else ""
-        if stated is not None and not set(stated) - {"description", PRESERVE}:
-            stated = None  # it says nothing but, perhaps, what the value is for
+        if stated is not None and says_nothing(stated) and path in self.silent:
+            stated = None
         kinds = node.told.types
         if (isinstance(value, Mapping) and value) or _documented(node):
             found = self._map(path, value if isinstance(value, Mapping) else {}, node, stated)
@@ -206,7 +218,8 @@ class _Inference:
             found = {**found, "nullable": True}
         if value is not _MISSING and not isinstance(value, Mapping):
             found = widened(found, value)
-        description = describe(node.told.description or described, shown_default(value, node.told), found, kinds)
+        unknown = unsaid(found, kinds) if stated is None else ""
+        description = describe(node.told.description or described, unknown, shown_default(value, node.told))
         return {**found, "description": description} if description else _undescribed(found)
 
     def _map(self, path: Path, value: Mapping[str, Any], node: _Node, stated: Schema | None) -> Schema:
@@ -229,7 +242,7 @@ class _Inference:
     def _is_open(self, path: Path, value: Mapping[str, Any], node: _Node, stated: Schema) -> bool:
         """Whether keys may be given that the chart does not name: maps that are Kubernetes' own, examples, and those
         that are documented as one thing."""
-        if path in self.opened or isinstance(stated.get("additionalProperties"), dict):
+        if PRESERVE in stated or isinstance(stated.get("additionalProperties"), dict):
             return True
         as_one = "object" in node.told.types and not _documented(node)
         return bool(as_one or (path and _OPEN.search(path[-1])) or any("/" in key for key in value))
@@ -259,7 +272,8 @@ class _Inference:
             if not properties:
                 return {"type": "array", "items": dict(ANY)}
             # The items are examples: others may have more.
-            return {"type": "array", "items": {"type": "object", PRESERVE: True, "properties": properties}}
+            described = {"description": each.told.description} if each.told.description else {}
+            return {"type": "array", "items": {"type": "object", PRESERVE: True, "properties": properties, **described}}
         return {"type": "array", "items": self._alike((*path, ITEM), items, each)}
 
     def _alike(self, path: Path, values: list[Any], node: _Node) -> Schema:
@@ -286,13 +300,20 @@ class _Inference:
         return {**stated, "properties": properties}
 
 
+def says_nothing(schema: Schema) -> bool:
+    return not set(schema) - {"description", PRESERVE}
+
+
 def _documented(node: _Node) -> bool:
     return any(step != ITEM for step in node.below)
 
 
 def _annotated(schema: Schema) -> Schema | None:
+    if not SAYING & schema.keys():
+        return None
     try:
-        return jsonschemas.structural(schema).schema
+        document = jsonschemas.parse(json.dumps({"properties": {"it": schema}}).encode(), "a comment")
+        return jsonschemas.structural(document, ("it",), closed=True).schema
     except Refused:
         return None  # a comment is no reason to refuse a chart
 
@@ -324,19 +345,24 @@ def _of_value(path: Path, value: Any) -> Schema:
     return {"type": str(type_of(value))}
 
 
-def describe(text: str, default: str, schema: Schema, kinds: tuple[str, ...] = ()) -> str:
+def describe(*lines: str) -> str:
     """For `kubectl explain`. The chart's default is told, not set: a better one in a later chart must reach who never
     chose."""
-    return "\n".join(line for line in (text.strip(), unsaid(schema, kinds), default) if line)
+    return "\n".join(line.strip() for line in lines if line)
 
 
-def unsaid(schema: Schema, kinds: tuple[str, ...]) -> str:
+def unsaid(schema: Schema, kinds: tuple[str, ...] = ()) -> str:
     if PRESERVE in schema and "type" not in schema:
-        return f"Type: {' or '.join(kinds)}." if kinds else "Type: any; the chart does not say."
+        return f"Type: {' or '.join(kinds)}." if kinds else f"Type: {UNSAID}"
     if schema.get("type") == "array" and _bare(schema.get("items", ANY)) == ANY:
-        return "Items: any; the chart does not say."
+        return f"Items: {UNSAID}"
     is_open_map = schema.get("type") == "object" and PRESERVE in schema and not schema.get("properties")
-    return "Contents: any; the chart does not say." if is_open_map else ""
+    return f"Contents: {UNSAID}" if is_open_map else ""
+
+
+def unknown_line(description: str) -> str:
+    """What `unsaid` said."""
+    return next((line for line in description.split("\n") if line.startswith("Type: ") or line.endswith(UNSAID)), "")
 
 
 def shown_default(value: Any, told: Told = _SILENT) -> str:

@@ -1,4 +1,4 @@
-"""What a chart's own values.schema.json says of an order: asked before Helm is, so that the consumer is told at once."""
+"""What a chart's own values.schema.json says of an order: asked before Helm is, so that consumers are told at once."""
 
 import asyncio
 from collections import OrderedDict

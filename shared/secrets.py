@@ -1,9 +1,9 @@
-"""Parameters that are given as a reference to a Secret beside the instance: read when needed, told to nobody but Helm."""
+"""Parameters that are given as a reference to a Secret beside the instance: read when needed, told to Helm alone."""
 
 import base64
 from collections.abc import Iterable, Mapping
 
-from shared.cluster import Cluster
+from shared.cluster import Cluster, Object
 from shared.errors import Refused
 from shared.releases import SecretValue
 from shared.resources import SECRETS
@@ -24,9 +24,8 @@ async def read_secrets(
     return found
 
 
-def value_of(secret: Mapping[str, object], reference: SecretReference) -> SecretValue:
-    data = secret.get("data")
-    keys = data if isinstance(data, dict) else {}
+def value_of(secret: Object, reference: SecretReference) -> SecretValue:
+    keys = secret.get("data") or {}
     if reference.key not in keys:
         there = ", ".join(sorted(keys)) or "none"
         raise Refused(
@@ -38,7 +37,6 @@ def value_of(secret: Mapping[str, object], reference: SecretReference) -> Secret
         what = f"key {reference.key} of Secret {reference.name} is no text, and a chart's values are"
         raise Refused("InvalidSecret", f"{reference.field}: {what}") from None
     metadata = secret["metadata"]
-    assert isinstance(metadata, dict)
     return SecretValue(text, f"{metadata['uid']}/{metadata['resourceVersion']}")
 
 

@@ -8,12 +8,13 @@ import difflib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from shared.charts import Chart
 from shared.errors import Refused
-from shared.known import Known, describe, shown_default
+from shared.known import Known, describe, shown_default, unknown_line
 from shared.offering import Offering, Parameter, Values
-from shared.structural import ANY, INT_OR_STRING, PRESERVE, Schema, faults
+from shared.structural import ANY, INT_OR_STRING, PRESERVE, Schema, faults, type_of
 from shared.values import (
     Path,
     format_path,
@@ -221,30 +222,48 @@ def exposed(choice: Choice, known: Known, hidden: list[Path]) -> Schema:
     """What the chart says of a value, and over it what the provider says."""
     parameter, field = choice.parameter, choice.field
     if parameter.secret:
-        return {**SECRET, "description": parameter.description or known.schema_of(choice.path).get("description", "")}
-    schema = known.schema_of(choice.path, hidden)
-    if parameter.type and schema.get("type") != parameter.type:
-        schema = {**TYPES[parameter.type](), **{key: schema[key] for key in ("description",) if key in schema}}
+        return {**SECRET, "description": parameter.description or known.description(choice.path)}
+    found = known.schema_of(choice.path, hidden)
+    kind = stated_type(parameter, found, get(known.values, choice.path))
+    schema = found if kind in (None, found.get("type")) else {**TYPES[str(kind)]()}
     schema |= bounds(parameter, schema, field)
     stated = "default" in parameter.model_fields_set
-    default = shown_default(parameter.default) if stated else known.default(choice.path)
-    text = parameter.description or known.description(choice.path)
-    schema["description"] = describe(text, default, schema)
     if stated:
         if wrong := faults(schema, parameter.default):
             raise Refused("InvalidParameter", f"{field}.default: {wrong[0].removeprefix(': ')}")
         schema["default"] = parameter.default
     if parameter.immutable:
-        if "type" not in schema and get(known.values, choice.path) == "":
-            schema = {**schema, "type": "string"}  # a rule needs a type, and "" is a string if anything
-            schema.pop(PRESERVE, None)
-        if "type" not in schema and INT_OR_STRING not in schema:
-            raise Refused("InvalidParameter", f"{field}.immutable: {parameter.path} is of unknown type; state its type")
-        if is_open(schema):
-            what = f"{parameter.path} may hold keys that the chart does not name, and no rule can compare those"
-            raise Refused("InvalidParameter", f"{field}.immutable: {what}; make the keys that matter parameters")
+        check_immutable(choice, schema)
         schema["x-kubernetes-validations"] = [UNCHANGED]
-    return {key: value for key, value in schema.items() if value != ""}
+    description = describe(
+        parameter.description or known.description(choice.path),
+        "" if kind else unknown_line(found.get("description", "")),
+        shown_default(parameter.default) if stated else known.default(choice.path),
+    )
+    return {**schema, "description": description} if description else schema
+
+
+def stated_type(parameter: Parameter, schema: Schema, chart_value: Any) -> str | None:
+    """The type that follows from what the provider says of a value whose type the chart does not tell."""
+    if parameter.type or "type" in schema or INT_OR_STRING in schema:
+        return parameter.type
+    kinds = {type_of(each) for each in parameter.enum or ()}
+    if len(kinds) == 1:
+        return kinds.pop()
+    return "string" if parameter.pattern or (parameter.immutable and chart_value == "") else None
+
+
+def check_immutable(choice: Choice, schema: Schema) -> None:
+    """Raises Refused where no CEL rule could compare old and new."""
+    what = ""
+    if "type" not in schema and INT_OR_STRING not in schema:
+        what = "is of unknown type; state its type"
+    elif is_open(schema):
+        what = (
+            "may hold keys that the chart does not name, which no rule compares; make the keys that matter parameters"
+        )
+    if what:
+        raise Refused("InvalidParameter", f"{choice.field}.immutable: {choice.parameter.path} {what}")
 
 
 NUMBERS = ("integer", "number")

@@ -41,6 +41,7 @@ VALUES = st.recursive(
 )
 MAPS = st.dictionaries(KEYS, VALUES, max_size=4)
 
+SIZE = {"path": "primary.persistence.size"}
 DEEP: dict[str, Any] = {
     "primary": {"persistence": {"size": "8Gi", "enabled": True}, "resources": {}},
     "replica": {"persistence": {"size": "1Gi"}, "resources": {}},
@@ -224,18 +225,19 @@ def test_what_switches_a_subchart_can_be_a_parameter_though_no_file_declares_it(
 @pytest.mark.parametrize(
     ("spec", "reason", "words"),
     [
-        ({"parameters": [{"path": "primary.persistence.size"}], "values": {"primary": {"persistence": {"size": "1Gi"}}}},
-         "PinnedParameter", "parameters[0].path: primary.persistence.size is fixed by spec.values.primary.persistence.size"),
-        ({"parameters": [{"path": "primary.persistence.size"}], "values": {"primary": None}},
-         "PinnedParameter", "is fixed by spec.values.primary"),
+        ({"parameters": [SIZE], "values": {"primary": {"persistence": {"size": "1Gi"}}}},
+         "PinnedParameter", "primary.persistence.size is fixed by spec.values.primary.persistence.size"),
+        ({"parameters": [SIZE], "values": {"primary": None}}, "PinnedParameter", "is fixed by spec.values.primary"),
         ({"parameters": [{"path": "nothing.*"}]}, "UnknownParameter", "no value that nothing.* means"),
         ({"parameters": [{"path": "primary.*", "name": "x"}]}, "InvalidParameter", "parameters[0].name"),
         ({"parameters": [{"path": "primary.*", "default": 1}]}, "InvalidParameter", "parameters[0].default"),
         ({"parameters": [{"path": "password", "minimum": 1}]}, "InvalidParameter", "state type: integer or number"),
         ({"parameters": [{"path": "primary.persistence.enabled", "enum": [True, "x"]}]}, "InvalidParameter", "enum[1]"),
         ({"parameters": [{"path": "open", "immutable": True}]}, "InvalidParameter", "parameters[0].immutable"),
-        ({"parameters": [{"path": "password", "name": "a.b"}, {"path": "open", "name": "a"}]}, "DuplicateParameter", "lies inside"),
-        ({"parameters": [{"path": "open"}, {"path": "password", "name": "open.x"}]}, "DuplicateParameter", "lies inside"),
+        ({"parameters": [{"path": "password", "name": "a.b"}, {"path": "open", "name": "a"}]},
+         "DuplicateParameter", "lies inside"),
+        ({"parameters": [{"path": "open"}, {"path": "password", "name": "open.x"}]},
+         "DuplicateParameter", "lies inside"),
     ],
 )  # fmt: skip
 def test_what_can_t_be_chosen_is_refused_with_field_and_cause(spec: dict[str, Any], reason: str, words: str) -> None:
