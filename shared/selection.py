@@ -5,6 +5,7 @@ it), nor through the globals of a subchart, nor through a value that the chart c
 """
 
 import difflib
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -54,7 +55,9 @@ def choices(offering: Offering, known: Known) -> list[Choice]:
     found: list[Choice] = []
     for index, parameter in enumerate(offering.spec.parameters or ()):
         found += _choices(parameter, f"spec.parameters[{index}]", known)
-    return sorted(found, key=lambda choice: len(choice.path))
+    named = {choice.path for choice in found if not is_glob(parse_pattern(choice.parameter.path))}
+    kept = [each for each in found if each.path not in named or not is_glob(parse_pattern(each.parameter.path))]
+    return sorted(kept, key=lambda choice: len(choice.path))
 
 
 def _choices(parameter: Parameter, field: str, known: Known) -> Iterator[Choice]:
@@ -150,10 +153,10 @@ def select(offering: Offering, chart: Chart) -> Selection:
         spec = {"type": "object", "properties": {}}
         placed: dict[Path, Path] = {}
         for choice in chosen:
-            check_pinned(choice, pinned)
             check_place(choice, placed)
             take_out(spec, choice, placed)
-            place(spec, choice, exposed(choice, known, [*pinned, *kept]))
+            schema = exposed(choice, known, [*pinned, *kept], fixed_line(choice, pinned, offering.spec.values))
+            place(spec, choice, schema)
             placed[choice.name] = choice.path
             if not choice.parameter.secret:
                 chosen_by_chart = without(nest(choice.path, get(known.values, choice.path)), [*pinned, *kept])
@@ -167,13 +170,11 @@ def select(offering: Offering, chart: Chart) -> Selection:
     return Selection(spec, kept, immutable_rules(chosen), defaults)
 
 
-def check_pinned(choice: Choice, pinned: list[Path]) -> None:
-    for path in pinned:
-        if choice.path[: len(path)] == path:
-            fixed = f"is fixed by spec.values.{format_path(path)}"
-            raise Refused(
-                "PinnedParameter", f"{choice.field}.path: {choice.parameter.path} {fixed}; take it out of one of them"
-            )
+def fixed_line(choice: Choice, pinned: list[Path], values: Values) -> str:
+    """A parameter by name that the provider fixes as well says so; what is fixed inside a map is not shown at all."""
+    if not any(choice.path[: len(path)] == path for path in pinned):
+        return ""
+    return f"Fixed by the provider: {json.dumps(get(values, choice.path), ensure_ascii=False)}"
 
 
 def check_place(choice: Choice, placed: dict[Path, Path]) -> None:
@@ -181,6 +182,8 @@ def check_place(choice: Choice, placed: dict[Path, Path]) -> None:
     shown, field = format_path(choice.name), choice.field
     if choice.name in placed:
         raise Refused("DuplicateParameter", f"{field}: {shown} is there twice; give it a name")
+    if choice.path in placed.values():
+        raise Refused("DuplicateParameter", f"{field}: {choice.parameter.path} has another name already; leave out one")
     for name, path in placed.items():
         around = choice.name[: len(name)] == name and choice.path != (*path, *choice.name[len(name) :])
         if around or name[: len(choice.name)] == choice.name:
@@ -192,7 +195,7 @@ def check_place(choice: Choice, placed: dict[Path, Path]) -> None:
 def take_out(spec: Schema, choice: Choice, placed: dict[Path, Path]) -> None:
     """What has a name of its own is not also to be had through a map around it."""
     for name, path in placed.items():
-        if choice.path[: len(path)] != path:
+        if choice.path[: len(path)] != path or choice.path == path:
             continue
         *parents, last = (*name, *choice.path[len(path) :])
         where = spec
@@ -218,7 +221,7 @@ def place(spec: Schema, choice: Choice, schema: Schema) -> None:
         where["required"] = sorted({*where.get("required", []), last})
 
 
-def exposed(choice: Choice, known: Known, hidden: list[Path]) -> Schema:
+def exposed(choice: Choice, known: Known, hidden: list[Path], fixed: str) -> Schema:
     """What the chart says of a value, and over it what the provider says."""
     parameter, field = choice.parameter, choice.field
     if parameter.secret:
@@ -238,7 +241,7 @@ def exposed(choice: Choice, known: Known, hidden: list[Path]) -> Schema:
     description = describe(
         parameter.description or known.description(choice.path),
         "" if kind else unknown_line(found.get("description", "")),
-        shown_default(parameter.default) if stated else known.default(choice.path),
+        fixed or (shown_default(parameter.default) if stated else known.default(choice.path)),
     )
     return {**schema, "description": description} if description else schema
 

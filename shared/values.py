@@ -161,7 +161,7 @@ def consumer_values(parameters: list[Parameter] | None, spec: Values, reserved: 
     """
     if parameters is None:
         return without({key: value for key, value in spec.items() if key != "plan"}, reserved)
-    chosen = sorted((each for each in parameters if not each.secret), key=lambda each: len(parse_path(each.path)))
+    chosen = sorted((each for each in parameters if not each.secret), key=_exactness)
     values: Values = {}
     for parameter in chosen:
         if parameter.name and parameter.name != parameter.path:  # its own name is the only way to it
@@ -170,6 +170,12 @@ def consumer_values(parameters: list[Parameter] | None, spec: Values, reserved: 
             values = merge(values, nest(path, get(spec, stands)))
     secret = [parse_path(each.path) for each in parameters if each.secret]
     return without(values, [*reserved, *secret])
+
+
+def _exactness(parameter: Parameter) -> tuple[bool, int]:
+    """What names one value more exactly comes later, and wins."""
+    pattern = parse_pattern(parameter.path)
+    return not is_glob(pattern), len(pattern)
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,12 @@ def test_a_map_is_a_parameter_with_all_that_is_in_it_but_what_the_provider_fixes
     assert found.defaults == {"main": {"persistence": {"size": "8Gi"}, "resources": {}}}
 
 
+def test_a_parameter_that_the_provider_fixes_says_so() -> None:
+    found = selection(parameters=[SIZE], values={"primary": {"persistence": {"size": "1Gi"}}}).schema
+    size = found["properties"]["primary"]["properties"]["persistence"]["properties"]["size"]
+    assert size == {"type": "string", "description": 'Fixed by the provider: "1Gi"'}
+
+
 def test_patterns_choose_several() -> None:
     every = selection(parameters=[{"path": "*.persistence.*"}, {"path": "**.resources"}])
     assert names(every.schema) == {
@@ -154,6 +160,18 @@ def test_one_value_of_a_map_can_be_told_more_exactly_or_get_a_name_of_its_own() 
     sent = {"primary": {"persistence": {"size": "sneaky", "enabled": False}}, "storage": "9Gi"}
     assert consumer_values(offering(parameters=parameters).spec.parameters, sent) == {
         "primary": {"persistence": {"size": "9Gi", "enabled": False}}
+    }
+
+
+def test_what_has_a_name_of_its_own_is_not_to_be_had_through_a_pattern() -> None:
+    parameters = [{**SIZE, "name": "storage"}, {"path": "primary.persistence.*"}]
+    assert names(selection(parameters=parameters).schema) == {
+        "storage": {},
+        "primary": {"persistence": {"enabled": {}}},
+    }
+    sent = {"primary": {"persistence": {"size": "sneaky"}}, "storage": "9Gi"}
+    assert consumer_values(offering(parameters=parameters).spec.parameters, sent) == {
+        "primary": {"persistence": {"size": "9Gi"}}
     }
 
 
@@ -225,9 +243,6 @@ def test_what_switches_a_subchart_can_be_a_parameter_though_no_file_declares_it(
 @pytest.mark.parametrize(
     ("spec", "reason", "words"),
     [
-        ({"parameters": [SIZE], "values": {"primary": {"persistence": {"size": "1Gi"}}}},
-         "PinnedParameter", "primary.persistence.size is fixed by spec.values.primary.persistence.size"),
-        ({"parameters": [SIZE], "values": {"primary": None}}, "PinnedParameter", "is fixed by spec.values.primary"),
         ({"parameters": [{"path": "nothing.*"}]}, "UnknownParameter", "no value that nothing.* means"),
         ({"parameters": [{"path": "primary.*", "name": "x"}]}, "InvalidParameter", "parameters[0].name"),
         ({"parameters": [{"path": "primary.*", "default": 1}]}, "InvalidParameter", "parameters[0].default"),
@@ -236,6 +251,7 @@ def test_what_switches_a_subchart_can_be_a_parameter_though_no_file_declares_it(
         ({"parameters": [{"path": "open", "immutable": True}]}, "InvalidParameter", "parameters[0].immutable"),
         ({"parameters": [{"path": "password", "name": "a.b"}, {"path": "open", "name": "a"}]},
          "DuplicateParameter", "lies inside"),
+        ({"parameters": [SIZE, {**SIZE, "name": "size"}]}, "DuplicateParameter", "has another name already"),
         ({"parameters": [{"path": "open"}, {"path": "password", "name": "open.x"}]},
          "DuplicateParameter", "lies inside"),
     ],
