@@ -4,17 +4,20 @@ A refusal is written here and now. Acceptance is the event that follows; its con
 each write of a status costs the API server as much as five reads.
 """
 
+from typing import Any
+
+from events.base import InstanceKey
 from events.instances import InstanceAdmitted, InstanceRefused, InstanceRequested
-from shared import finalizers
+from shared import finalizers, versions
 from shared.cluster import Cluster
 from shared.conditions import condition
 from shared.errors import Refused
 from shared.function import function
-from shared.instance import Instance, settled
+from shared.instance import Instance, as_offered, settled
 from shared.offering import Offering
 from shared.releases import release_for
 from shared.reports import instance_of, offering_of, report_instance
-from shared.resources import of_instance
+from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, of_instance
 
 
 def admit(instance: Instance, offering: Offering | None, name: str) -> None:
@@ -26,16 +29,27 @@ def admit(instance: Instance, offering: Offering | None, name: str) -> None:
     release_for(offering, instance)
 
 
+def check_version(key: InstanceKey, instance: Instance, crd: dict[str, Any] | None) -> None:
+    """The API server has checked it in the version it was written in; the newest is the one that counts."""
+    annotations = instance.metadata.annotations
+    api_version = f"{key.group}/{key.version}"
+    found = {"apiVersion": api_version, "metadata": {"annotations": annotations}, "spec": instance.spec}
+    if crd and (faults := versions.faults(found, crd)):
+        raise Refused("InvalidInVersion", f"as {api_version}, the newest: {versions.first(faults)}; write it as that")
+
+
 async def admit_instance(event: InstanceRequested, cluster: Cluster) -> InstanceAdmitted | InstanceRefused | None:
-    key = event.instance
+    offering = await offering_of(cluster, event.instance.offering)
+    key = as_offered(event.instance, offering)
     instance = await instance_of(cluster, key, event.generation)
     if instance is None or instance.withdrawn:
         return None
-    offering = await offering_of(cluster, key.offering)
     if offering and offering.published and settled(instance, offering):
         return None
     try:
         admit(instance, offering, key.offering)
+        if offering and len(offering.status.api.versions) > 1:
+            check_version(key, instance, await cluster.get(CUSTOM_RESOURCE_DEFINITIONS, offering.crd, cached=True))
     except Refused as refused:
         said = condition("Accepted", False, refused.reason, refused.message, instance.generation)
         await report_instance(cluster, key, instance, "admit_instance", [said])

@@ -8,7 +8,7 @@ make every list of its kind fail, for everybody.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -71,9 +71,36 @@ def convert(found: dict[str, Any], old: Edition, new: Edition) -> dict[str, Any]
     return result
 
 
-def unconverted(found: dict[str, Any]) -> list[str]:
-    """Paths of the chart's values that the object asks for, but can't in the version it stands in."""
-    return [format_path(path).removeprefix('[""].') for path in note_of(found).values]
+def unconverted(found: dict[str, Any], editions: Iterable[Edition]) -> list[str]:
+    """Paths of the chart's values that the object asks for, but can't in the version it stands in.
+
+    What some version sets by default nobody asked for."""
+    values = note_of(found).values
+    defaults = [edition for edition in editions if values]
+    return [
+        format_path(path).removeprefix('[""].')
+        for path, value in values.items()
+        if not any(value == default for edition in defaults for default in defaults_at(edition, path))
+    ]
+
+
+def defaults_at(edition: Edition, path: Path) -> Iterator[Any]:
+    """What the schema puts there by itself."""
+    same = [("plan",) if edition.plans and path == PLAN else path]
+    places = same if edition.table is None else list(_within(edition.table, path))
+    for place in places:
+        schema: Schema | None = edition.schema
+        for depth, step in enumerate(place):
+            schema = field_of(schema or {}, step)
+            inner, rest = (schema or {}).get("default"), place[depth + 1 :]
+            if has(inner, rest) and (rest or "default" in (schema or {})):
+                yield get(inner, rest)
+
+
+def _within(table: Places, path: Path) -> Iterator[Path]:
+    for stands, goes in table:
+        if path[: len(goes)] == goes:
+            yield (*stands, *path[len(goes) :])
 
 
 def _converted(spec: Values, note: Note, old: Edition, new: Edition) -> tuple[Values, Note]:

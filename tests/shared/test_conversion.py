@@ -89,7 +89,7 @@ def test_the_plan_stays_where_there_are_plans() -> None:
     assert convert(ordered, one, two) == instance("v2", {"plan": "small", "disk": "1"})
     without = convert(ordered, one, three)
     assert without["spec"] == {"disk": "1"}
-    assert unconverted(without) == ["plan"]
+    assert unconverted(without, []) == ["plan"]
     assert convert(without, three, one) == ordered
 
 
@@ -98,8 +98,17 @@ def test_a_value_of_another_type_is_kept_aside_and_named() -> None:
     two = edition("v2", {"replicas": REPLICAS}, fields(replicas=INTEGER))
     converted = convert(instance("v1", {"replicas": "two"}), one, two)
     assert converted == instance("v2", {}, {"values": {REPLICAS: "two"}})
-    assert unconverted(converted) == [REPLICAS]
+    assert unconverted(converted, [one, two]) == [REPLICAS]
     assert convert(converted, two, one) == instance("v1", {"replicas": "two"})
+
+
+def test_what_is_set_by_default_nobody_asked_for() -> None:
+    by_default = fields(replicas={**INTEGER, "default": 2}, plan={**TEXT, "default": "small"})
+    one = edition("v1", {"replicas": REPLICAS}, by_default, plans=True)
+    two = edition("v2", {"disk": SIZE})
+    untouched = convert(instance("v1", {"replicas": 2, "plan": "small"}), one, two)
+    chosen = convert(instance("v1", {"replicas": 3, "plan": "large"}), one, two)
+    assert [unconverted(each, [one, two]) for each in (untouched, chosen)] == [[], ["plan", REPLICAS]]
 
 
 def test_a_field_that_the_schema_would_cut_off_is_kept() -> None:
