@@ -108,7 +108,7 @@ def _bounds(old: Schema, new: Schema, at: str) -> Iterator[Difference]:
 
 
 def said(value: Any, exclusive: object = False) -> str:
-    text = "none" if value is None else str(value)
+    text = "none" if value is None else f"{value:.15g}" if isinstance(value, float) else str(value)
     return (text if len(text) <= 80 else f"{text[:80]}...") + (" (exclusive)" if exclusive else "")
 
 

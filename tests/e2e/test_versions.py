@@ -66,7 +66,8 @@ async def test_a_change_that_breaks_is_refused_with_whom_it_would_break(world: W
 
     message = await refused(world, "BreakingChange", "v1alpha1", {**REPLICAS, "maximum": 3})
     assert message == (
-        "spec: v1alpha1 would break for those who use it: spec.pull: was removed, spec.replicas: maximum was 5, is now 3. "
+        "spec: v1alpha1 would break for those who use it: "
+        "spec.pull: was removed, spec.replicas: maximum was 5, is now 3. "
         f"Instances that would become invalid: {world.namespace}/one (spec.replicas: maximum is 3). "
         "Raise spec.api.version to v1alpha2, or undo the change; "
         "v1alpha1 is served as before, and existing instances stay as they are"
@@ -100,11 +101,8 @@ async def test_a_renamed_parameter_is_there_in_both_versions(world: World) -> No
     assert json.loads(seen[seen.index("{") : seen.rindex("}") + 1])["spec"] == {"replicas": 2, "pull": "Always"}
 
     # Orders in the old version and in the new one come to the same.
-    old, new = in_version(world, "Hello", "v1alpha1"), in_version(world, "Hello", "v1alpha2")
-    two = {"metadata": {"name": "two", "namespace": world.namespace}, "spec": {"replicas": 3, "pull": "Never"}}
-    await world.cluster.apply(old, two, "consumer")
-    three = {**two, "metadata": {**two["metadata"], "name": "three"}, "spec": {"pods": 3, "image": {"pull": "Never"}}}
-    await world.cluster.apply(new, three, "consumer")
+    await world.order_as("v1alpha1", "Hello", "two", replicas=3, pull="Never")
+    await world.order_as("v1alpha2", "Hello", "three", pods=3, image={"pull": "Never"})
     for name in ("two", "three"):
         found = await world.ready("Hello", name)
         namespace = found["status"]["release"]["namespace"]
@@ -130,9 +128,9 @@ async def test_a_renamed_parameter_is_there_in_both_versions(world: World) -> No
     assert changed["status"]["release"]["revision"] == 2
     assert await spec_of(world, "v1alpha2", "one") == {"pods": 4, "image": {"pull": "Always"}}
     for name in ("one", "two", "three"):
-        found = await world.instance("Hello", name)
+        leaving = await world.instance("Hello", name)
         await world.delete("Hello", name)
-        await world.gone("Hello", name, (found or {})["metadata"]["uid"])
+        await world.gone("Hello", name, (leaving or {})["metadata"]["uid"])
     await world.retire("Hello")
 
 
