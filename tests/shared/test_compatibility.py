@@ -149,6 +149,79 @@ def test_a_changed_default_is_told_and_breaks_nothing() -> None:
     assert found == [Difference("spec.a", "default", "the default was x, is now y", breaking=False)]
 
 
+# The law: without a difference that breaks, what was right stays right
+
+NODES: list[Schema] = [
+    ANY,
+    TEXT,
+    INTEGER,
+    NUMBER,
+    {"type": "boolean"},
+    {"x-kubernetes-int-or-string": True},
+    {**TEXT, "nullable": True},
+    {**TEXT, "minLength": 1},
+    {**TEXT, "minLength": 2},
+    {**TEXT, "maxLength": 1},
+    {**TEXT, "enum": ["x"]},
+    {**TEXT, "enum": ["x", "xy"]},
+    {**TEXT, "pattern": "^x"},
+    {**TEXT, "default": "x"},
+    {**INTEGER, "enum": [1]},
+    {**INTEGER, "minimum": 1},
+    {**INTEGER, "minimum": 1, "exclusiveMinimum": True},
+    {**INTEGER, "maximum": 1},
+    {**NUMBER, "maximum": 1, "exclusiveMaximum": True},
+    {**INTEGER, "multipleOf": 2},
+    {**INTEGER, "not": {"enum": [1]}},
+    {**INTEGER, "anyOf": [{"minimum": 2}, {"maximum": 0}]},
+    {"type": "object"},
+    {"type": "object", **ANY},
+    {"type": "object", "minProperties": 1, **ANY},
+    {"type": "object", "maxProperties": 1, **ANY},
+    {"type": "object", "additionalProperties": TEXT},
+    {"type": "object", "additionalProperties": INTEGER},
+    {"type": "object", "properties": {"x": TEXT}, **ANY},
+    fields(x=TEXT),
+    fields(x=INTEGER),
+    fields(("x",), x=TEXT),
+    fields(("x",), x={**TEXT, "default": "y"}),
+    fields(x=TEXT, y=TEXT),
+    {"type": "array", "items": TEXT},
+    {"type": "array", "items": ANY},
+    {"type": "array", "items": TEXT, "minItems": 1},
+    {"type": "array", "items": TEXT, "maxItems": 1},
+    {"type": "array", "items": TEXT, "uniqueItems": True},
+    {"type": "array", "items": {**TEXT, "maxLength": 1}},
+]
+HELD: list[Any] = [
+    *(None, True, False, 0, 1, 2, 1.5, 0.5, "", "x", "xy", "yyy"),
+    *(
+        [],
+        ["x"],
+        ["x", "x"],
+        ["xy"],
+        [1],
+        [None],
+        {},
+        {"x": "x"},
+        {"x": 1},
+        {"y": "y"},
+        {"x": "x", "y": "y"},
+        {"z": None},
+    ),
+]
+RIGHT = [[not breaks(value, node) for value in HELD] for node in NODES]
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["itself", "as a field"])
+@pytest.mark.parametrize("old", range(len(NODES)), ids=lambda index: str(NODES[index]))
+def test_whatever_one_schema_becomes_what_it_took_is_taken_or_the_difference_is_told(old: int, *, inside: bool) -> None:
+    for new, node in enumerate(NODES):
+        before, after = (fields(a=each) if inside else each for each in (NODES[old], node))
+        lost = [value for value, was, now in zip(HELD, RIGHT[old], RIGHT[new], strict=True) if was and not now]
+        assert not lost or breaking(differences(before, after)), f"{lost} are right in {before}, not in {after}"
+
+
 # Any schema
 
 
