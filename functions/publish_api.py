@@ -100,7 +100,7 @@ async def publish(offering: Offering, cluster: Cluster, store: ChartStore, webho
     await rights.grant(cluster, offering.spec.api.group, offering.plural)
     if existing:
         versions.check_raised(existing, offering.spec.api.version)
-    crd = versions.together(crd, existing, offering)
+    crd = versions.together(crd, existing, versions.places_of(offering), plans=bool(offering.spec.plans))
     crd = versions.converted_by(crd, webhook.client_config(offering.crd, crd["metadata"]["annotations"][EDITION]))
     told: list[str] = []
     if existing:

@@ -155,9 +155,13 @@ def _targets(old: Edition, new: Edition) -> Callable[[Path], list[Path]]:
     index: dict[Path, list[Path]] = {}
     for stands, goes in table:
         index.setdefault(goes, []).append(stands)
-    return lambda path: [
-        (*stands, *path[length:]) for length in range(1, len(path) + 1) for stands in index.get(path[:length], [])
-    ]
+
+    def targets(path: Path) -> list[Path]:
+        """The nearest: what has a name of its own is not also to be had through a map around it."""
+        length = next((length for length in range(len(path), 0, -1) if path[:length] in index), 0)
+        return [(*stands, *path[length:]) for stands in index.get(path[:length], [])]
+
+    return targets
 
 
 def aligned(old: Edition, new: Edition) -> Places | None:

@@ -25,6 +25,7 @@ RECORDED_BYTES = 96 * 1024
 """Of all annotations of an object together the API server takes 256 KiB."""
 TOGETHER_BYTES = 220 * 1024
 NAMED = 10
+RULES = "x-kubernetes-validations"
 
 Crd = dict[str, Any]
 _VERSION = re.compile(r"v([0-9]+)(?:(alpha|beta)([0-9]+))?")
@@ -60,9 +61,11 @@ def served(crd: Crd) -> list[str]:
 
 
 def spec_schema(version: dict[str, Any]) -> Schema:
+    """With the rules of the whole object, which speak of its spec."""
     whole = version["schema"]["openAPIV3Schema"]
     schema: Schema = whole.get("properties", {}).get("spec", {})
-    return schema
+    rules = [*whole.get(RULES, []), *schema.get(RULES, [])]
+    return {**schema, RULES: rules} if rules else schema
 
 
 def schema_of(crd: Crd, version: str) -> Schema:
@@ -84,13 +87,18 @@ def _edition(version: dict[str, Any], annotations: dict[str, str]) -> Edition:
     return Edition(version["name"], places, bool(recorded.get("plans")), spec_schema(version))
 
 
-def recorded(offering: Offering) -> str:
-    """Where each parameter's value goes, as it is kept on the CRD; "" when that is too much to be kept."""
-    parameters, names = offering.spec.parameters, None
-    if parameters is not None:
-        paths = [(parse_path(each.name or each.path), parse_path(each.path)) for each in parameters]
-        names = {format_path(stands): "" if stands == goes else format_path(goes) for stands, goes in paths}
-    text = json.dumps({"plans": bool(offering.spec.plans), "names": names}, separators=(",", ":"))
+def places_of(offering: Offering) -> Places | None:
+    """Where each parameter stands in the spec, and where its value goes in the chart's."""
+    if offering.spec.parameters is None:
+        return None
+    return tuple((parse_path(each.name or each.path), parse_path(each.path)) for each in offering.spec.parameters)
+
+
+def recorded(places: Places | None, *, plans: bool) -> str:
+    """As it is kept on the CRD; "" when that is too much to be kept."""
+    names = places and {format_path(stands): "" if stands == goes else format_path(goes) for stands, goes in places}
+    kept = {"plans": plans, "names": {} if places == () else names}
+    text = json.dumps(kept, separators=(",", ":"))
     return text if len(text.encode()) <= RECORDED_BYTES else ""
 
 
@@ -191,7 +199,7 @@ def first(things: Iterable[str], limit: int = NAMED) -> str:
 # How they hang together
 
 
-def together(crd: Crd, existing: Crd | None, offering: Offering) -> Crd:
+def together(crd: Crd, existing: Crd | None, places: Places | None, *, plans: bool) -> Crd:
     """The CRD of the newest version with all earlier ones, the newest being stored."""
     newest = crd["spec"]["versions"][0]
     name, group = newest["name"], crd["spec"]["group"]
@@ -204,7 +212,7 @@ def together(crd: Crd, existing: Crd | None, offering: Offering) -> Crd:
     known = ((existing or {}).get("metadata", {}).get("annotations") or {}) if earlier else {}
     kept = {f"{PARAMETERS}.{each['name']}" for each in earlier}
     annotations = {key: text for key, text in known.items() if key in kept}
-    if text := recorded(offering):
+    if text := recorded(places, plans=plans):
         annotations[f"{PARAMETERS}.{name}"] = text
     metadata = {**crd["metadata"], "annotations": crd["metadata"].get("annotations", {}) | annotations}
     whole = {**crd, "metadata": metadata, "spec": {**crd["spec"], "versions": [newest, *earlier]}}

@@ -40,7 +40,7 @@ async def test_a_webhook_that_does_not_answer_changes_nothing(
     def crd(version: str, name: str, existing: Any = None) -> dict[str, Any]:
         api = {"group": group, "kind": "Database", "version": version}
         found = offering(api=api, parameters=[{"path": "size", "name": name}])
-        whole = versions.together(crd_for(found, VALUES), existing, found)
+        whole = versions.together(crd_for(found, VALUES), existing, versions.places_of(found), plans=False)
         return versions.converted_by(whole, nowhere.client_config(found.crd, "e"))
 
     applied = await publish_api.apply(cluster, crd("v1", "size"))

@@ -69,6 +69,14 @@ CASES = [
         None,
         id="whole",
     ),
+    pytest.param(
+        {"disk": SIZE},
+        {"primary": "primary", "storage": SIZE},
+        {"disk": "1"},
+        {"storage": "1"},
+        None,
+        id="the nearest of two",
+    ),
     pytest.param(None, {"disk": SIZE}, {"primary": {"persistence": {"size": "1"}}}, {"disk": "1"}, None, id="chosen"),
     pytest.param({"disk": SIZE}, None, {"disk": "1"}, {"primary": {"persistence": {"size": "1"}}}, None, id="opened"),
 ]

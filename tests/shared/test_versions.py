@@ -19,7 +19,7 @@ WEBHOOK = {"url": "https://127.0.0.1/convert_instances/x/y", "caBundle": "x"}
 def crd(version: str, *parameters: dict[str, Any], existing: Any = None, **spec: Any) -> versions.Crd:
     api = {"group": "acme.example.com", "kind": "Database", "version": version}
     found = offering(api=api, parameters=[*parameters], **spec)
-    return versions.together(crd_for(found, VALUES), existing, found)
+    return versions.together(crd_for(found, VALUES), existing, versions.places_of(found), plans=bool(found.spec.plans))
 
 
 def instance(**spec: Any) -> dict[str, Any]:
@@ -99,9 +99,16 @@ def test_too_many_parameters_to_be_recorded_are_published_but_never_converted() 
     assert refusal.value.reason == "ConversionUnavailable"
 
 
+def test_a_rule_of_the_whole_object_is_one_of_its_spec() -> None:
+    one, two = crd("v1", SIZE), crd("v1", SIZE)
+    rule = {"rule": "!has(oldSelf.spec.size) || has(self.spec.size)", "message": "can't be taken away"}
+    two["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-validations"] = [rule]
+    found = [str(each) for each in versions.changes(one, two)]
+    assert found == ["spec: must now satisfy !has(oldSelf.spec.size) || has(self.spec.size)"]
+
+
 def test_all_values_as_parameters_are_recorded_as_such() -> None:
-    found = offering()
-    whole = versions.together(crd_for(found, VALUES), None, found)
+    whole = versions.together(crd_for(offering(), VALUES), None, None, plans=False)
     assert [edition.places for edition in versions.editions(whole).values()] == [None]
 
 
