@@ -69,10 +69,19 @@ class World:
             served = offering.get("status", {}).get("api", {}).get("versions") or [found.version]
             resource = Resource(found.group, served[-1], found.plural, found.kind)
             with contextlib.suppress(NotFound):
-                for instance in (await self.cluster.list(resource))["items"]:
+                for instance in await self.listed(resource):
                     await self.cluster.delete(resource, instance["metadata"]["name"], instance["metadata"]["namespace"])
             await self.cluster.delete(OFFERINGS, offering["metadata"]["name"])
         await self.cluster.delete(NAMESPACES, self.namespace)
+
+    async def listed(self, resource: Resource) -> list[Object]:
+        """The API server takes a moment to serve a CRD again that has just changed."""
+
+        async def found() -> list[list[Object]]:
+            return [(await self.cluster.list(resource))["items"]]
+
+        (items,) = await self.eventually(found, f"{resource.plural} can be listed")
+        return items
 
     async def offer(self, kind: str, chart: str | Object, **spec: Any) -> str:
         """Register a chart of examples/charts (or a whole `chart` block); returns the Offering's name."""
