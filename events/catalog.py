@@ -62,6 +62,9 @@ CATALOG: tuple[Entry, ...] = (
     Entry(ReleaseRemoved, "instances", ("remove_release",), ()),
 )
 
+WEBHOOKS = ("convert_instances",)
+"""Functions that no event reaches: the API server calls them, over HTTPS."""
+
 BY_TYPE: dict[str, Entry] = {entry.event.type: entry for entry in CATALOG}
 
 

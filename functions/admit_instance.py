@@ -5,18 +5,20 @@ each write of a status costs the API server as much as five reads.
 """
 
 import asyncio
+from typing import Any
 
+from events.base import InstanceKey
 from events.instances import InstanceAdmitted, InstanceRefused, InstanceRequested
-from shared import finalizers
+from shared import finalizers, versions
 from shared.cluster import Cluster
 from shared.conditions import condition
 from shared.errors import Refused
 from shared.function import function
-from shared.instance import Instance, settled
+from shared.instance import Instance, as_offered, settled
 from shared.offering import Offering, Values
 from shared.releases import Release, release_for
 from shared.reports import instance_of, offering_of, report_instance
-from shared.resources import of_instance
+from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, of_instance
 from shared.schemas import Schemas
 from shared.secrets import read_secrets
 from shared.values import secret_references
@@ -45,21 +47,35 @@ def plan_only(spec: Values) -> Values:
     return {key: value for key, value in spec.items() if key == "plan"}
 
 
+def check_version(key: InstanceKey, instance: Instance, crd: dict[str, Any] | None) -> None:
+    """The API server has checked it in the version it was written in; the newest is the one that counts."""
+    annotations = instance.metadata.annotations
+    api_version = f"{key.group}/{key.version}"
+    found = {"apiVersion": api_version, "metadata": {"annotations": annotations}, "spec": instance.spec}
+    if crd and (faults := versions.faults(found, crd)):
+        raise Refused("InvalidInVersion", f"as {api_version}, the newest: {versions.first(faults)}; write it as that")
+
+
+async def check_spec(cluster: Cluster, key: InstanceKey, offering: Offering, instance: Instance) -> None:
+    if len(offering.status.api.versions) > 1:
+        check_version(key, instance, await cluster.get(CUSTOM_RESOURCE_DEFINITIONS, offering.crd, cached=True))
+
+
 async def admit_instance(
     event: InstanceRequested, cluster: Cluster, schemas: Schemas
 ) -> InstanceAdmitted | InstanceRefused | None:
-    key = event.instance
+    offering = await offering_of(cluster, event.instance.offering)
+    key = as_offered(event.instance, offering)
     instance = await instance_of(cluster, key, event.generation)
     if instance is None or instance.withdrawn:
         return None
-    offering = await offering_of(cluster, key.offering)
     if offering and offering.published and settled(instance, offering):
         return None
     try:
         release = admit(instance, offering, key.offering)
         if offering:
-            references = secret_references(offering.spec.parameters, instance.spec)
-            await read_secrets(cluster, references, key.namespace)
+            await check_spec(cluster, key, offering, instance)
+            await read_secrets(cluster, secret_references(offering.spec.parameters, instance.spec), key.namespace)
             await check_values(release, offering, instance, schemas)
     except Refused as refused:
         said = condition("Accepted", False, refused.reason, refused.message, instance.generation)

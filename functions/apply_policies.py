@@ -13,6 +13,7 @@ from shared.conditions import condition
 from shared.errors import Conflict, Refused, RetryLater
 from shared.function import function
 from shared.helm import SERVICE_ACCOUNT
+from shared.instance import as_offered
 from shared.offering import Offering
 from shared.releases import namespace_for
 from shared.reports import instance_of, offering_of, report_instance
@@ -43,9 +44,9 @@ def rights(key: InstanceKey, namespace: str) -> list[tuple[Resource, dict[str, A
 
 
 async def apply_policies(event: InstanceAdmitted, cluster: Cluster) -> PoliciesApplied | PoliciesRefused | None:
-    key = event.instance
+    offering = await offering_of(cluster, event.instance.offering)
+    key = as_offered(event.instance, offering)
     instance = await instance_of(cluster, key, event.generation)
-    offering = await offering_of(cluster, key.offering)
     if instance is None or instance.withdrawn or offering is None or instance.generation != event.generation:
         return None  # gone, or changed meanwhile: then its own event is on the way
     generation = instance.generation

@@ -6,17 +6,15 @@ from shared.errors import NotFound
 from shared.function import function
 from shared.instance import Instance, count
 from shared.reports import offering_of, report_offering
-from shared.resources import Resource
+from shared.resources import of_offering
 
 
 async def count_instances(event: InstancesChanged, cluster: Cluster) -> None:
     offering = await offering_of(cluster, event.offering)
     if offering is None or not offering.status.api.crd:
         return
-    api = offering.spec.api
-    kind = Resource(api.group, api.version, offering.plural, api.kind)
     try:
-        found = (await cluster.list(kind, cached=True))["items"]
+        found = (await cluster.list(of_offering(offering), cached=True))["items"]
     except NotFound:
         return  # the API is going, and its numbers with it
     counts = count(Instance.model_validate(each) for each in found)

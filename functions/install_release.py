@@ -31,7 +31,7 @@ from shared.errors import ApiError, Conflict, Refused, RetryLater
 from shared.function import function
 from shared.health import pod_trouble
 from shared.helm import AT_ONCE, Applied, Helm, HelmFailed, seconds
-from shared.instance import Instance
+from shared.instance import Instance, as_offered
 from shared.releases import Release, release_for
 from shared.reports import instance_of, offering_of, report_instance
 from shared.resources import PODS
@@ -45,9 +45,9 @@ TRIES = 5
 async def install_release(
     event: PoliciesApplied | ReleaseStalled, cluster: Cluster, helm: Helm, store: ChartStore
 ) -> ReleaseDeployed | ReleaseFailed | None:
-    key = event.instance
+    offering = await offering_of(cluster, event.instance.offering)
+    key = as_offered(event.instance, offering)
     instance = await instance_of(cluster, key, event.generation if isinstance(event, PoliciesApplied) else None)
-    offering = await offering_of(cluster, key.offering)
     if instance is None or instance.withdrawn or offering is None or not offering.published:
         return None
     if isinstance(event, PoliciesApplied) and event.generation != instance.generation:

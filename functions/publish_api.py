@@ -1,21 +1,26 @@
 """Turn a registered chart into the consumer API: generate the CRD, apply it, and say when it serves."""
 
 import asyncio
+import time
+from dataclasses import dataclass
 from typing import Any
 
 from events.apis import ApiPublished, ApiRefused
 from events.charts import ChartRefused, ChartRegistered
-from shared import charts, rights
+from shared import charts, rights, versions
 from shared.cluster import Cluster
+from shared.compatibility import breaking
 from shared.conditions import Condition, condition, find
-from shared.errors import Conflict, Gone, Invalid, Refused, RetryLater
+from shared.errors import Conflict, Gone, Invalid, NotFound, Refused, RetryLater
 from shared.function import function
 from shared.offering import Offering, OfferingSpec, Policies
 from shared.reports import document_offering, offering_of, report_offering
-from shared.resources import CUSTOM_RESOURCE_DEFINITIONS
-from shared.schema import OFFERING_LABEL, ConsumerApi, api_for
+from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, Resource
+from shared.schema import OFFERING_LABEL, api_for
 from shared.store import ChartStore
 from shared.values import format_path
+from shared.versions import EDITION, Crd
+from shared.webhook import Webhook
 
 ESTABLISH_SECONDS = 10
 
@@ -28,10 +33,20 @@ def not_enforced(spec: OfferingSpec) -> list[str]:
     return asked + [f"plans[{plan.name}].quota" for plan in spec.plans if plan.quota]
 
 
-def published(offering: Offering) -> list[Condition]:
+@dataclass(frozen=True)
+class Published:
+    versions: list[str]
+    told: list[str]
+    """What changed and breaks nobody, but is worth a word."""
+    reserved: list[str]
+    sample: str
+
+
+def published(offering: Offering, now: Published) -> list[Condition]:
     generation = offering.metadata.generation
     missing = not_enforced(offering.spec)
     note = f"; not enforced by this version: {', '.join(missing)}" if missing else ""
+    note += f"; changed: {versions.first(now.told)}" if now.told else ""
     return [
         condition("Published", True, "Published", f"{offering.crd} is served{note}", generation),
         condition("Ready", True, "Published", f"consumers can order a {offering.spec.api.kind}{note}", generation),
@@ -46,7 +61,7 @@ def refused(offering: Offering, refusal: Refused) -> list[Condition]:
 
 
 async def publish_api(
-    event: ChartRegistered | ChartRefused, cluster: Cluster, store: ChartStore
+    event: ChartRegistered | ChartRefused, cluster: Cluster, store: ChartStore, webhook: Webhook
 ) -> ApiPublished | ApiRefused | None:
     offering = await offering_of(cluster, event.offering)
     if offering is None or offering.withdrawn:
@@ -61,14 +76,13 @@ async def publish_api(
         await tell(cluster, offering, [said, *([known] if known else [])])
         return None
     try:
-        api = await publish(offering, cluster, store)
+        now = await publish(offering, cluster, store, webhook)
     except Refused as refusal:
         await tell(cluster, offering, refused(offering, refusal))
         return ApiRefused(offering=event.offering, generation=generation, reason=refusal.reason)
-    documented = await document_offering(cluster, offering, "publish_api", {"sample.yaml": api.sample})
-    reserved = [format_path(path) for path in api.reserved]
-    status = {"crd": offering.crd, "documentation": documented, "reserved": reserved}
-    await report_offering(cluster, offering, "publish_api", published(offering), api=status)
+    documented = await document_offering(cluster, offering, "publish_api", {"sample.yaml": now.sample})
+    api = {"crd": offering.crd, "versions": now.versions, "documentation": documented, "reserved": now.reserved}
+    await report_offering(cluster, offering, "publish_api", published(offering, now), api=api)
     return ApiPublished(offering=event.offering, generation=generation, crd=offering.crd)
 
 
@@ -78,7 +92,7 @@ async def tell(cluster: Cluster, offering: Offering, conditions: list[Condition]
     await report_offering(cluster, offering, "publish_api", conditions, api=known)
 
 
-async def publish(offering: Offering, cluster: Cluster, store: ChartStore) -> ConsumerApi:
+async def publish(offering: Offering, cluster: Cluster, store: ChartStore, webhook: Webhook) -> Published:
     """Raises Refused with what stands in the way."""
     archive = await store.path(offering.status.chart.digest or "")
     if archive is None:
@@ -88,16 +102,78 @@ async def publish(offering: Offering, cluster: Cluster, store: ChartStore) -> Co
     existing = await cluster.get(CUSTOM_RESOURCE_DEFINITIONS, offering.crd)
     check_owner(offering, existing)
     await rights.grant(cluster, offering.spec.api.group, offering.plural)
-    try:
-        applied = await cluster.apply(CUSTOM_RESOURCE_DEFINITIONS, api.crd, "publish_api")
-    except Invalid as invalid:
-        raise Refused("InvalidSchema", f"the API server refuses the generated CRD: {invalid.message}") from invalid
+    if existing:
+        versions.check_raised(existing, offering.spec.api.version)
+    crd = versions.together(api.crd, existing, api.places, plans=bool(offering.spec.plans))
+    crd = versions.converted_by(crd, webhook.client_config(offering.crd, crd["metadata"]["annotations"][EDITION]))
+    told: list[str] = []
+    if existing:
+        told = await check_change(cluster, existing, crd)
+        if versions.stored(existing) != offering.spec.api.version:
+            await prove(cluster, existing, crd)
+    applied = await apply(cluster, crd)
     if problem := await unestablished(cluster, applied):
         if existing is None:
             await cluster.delete(CUSTOM_RESOURCE_DEFINITIONS, offering.crd)
             await rights.revoke(cluster, offering.spec.api.group, offering.plural)
         raise Refused("NameTaken", f"spec.api: {problem}; choose another kind, plural or short name")
-    return api
+    reserved = [format_path(path) for path in api.reserved]
+    return Published(versions.served(crd), told, reserved, api.sample)
+
+
+async def apply(cluster: Cluster, crd: Crd) -> Crd:
+    try:
+        return await cluster.apply(CUSTOM_RESOURCE_DEFINITIONS, crd, "publish_api")
+    except Invalid as invalid:
+        raise Refused("InvalidSchema", f"the API server refuses the generated CRD: {invalid.message}") from invalid
+
+
+async def check_change(cluster: Cluster, existing: Crd, crd: Crd) -> list[str]:
+    """What changes without hurting; raises Refused with whom the change would hurt. Who orders in this very moment is
+    told by admit_instance."""
+    before, after = versions.stored(existing), crd["spec"]["versions"][0]["name"]
+    found = versions.changes(existing, crd)
+    if before != after:
+        versions.check_migration(crd, before, await living(cluster, existing))
+    elif breaking(found):
+        versions.check_in_place(crd, breaking(found), await living(cluster, existing))
+    return [str(each) for each in found if not each.breaking]
+
+
+async def living(cluster: Cluster, crd: Crd) -> list[dict[str, Any]]:
+    try:
+        return (await cluster.list(resource_of(crd, versions.stored(crd))))["items"]
+    except NotFound:
+        return []  # never established: nobody can have ordered
+
+
+def resource_of(crd: Crd, version: str) -> Resource:
+    spec = crd["spec"]
+    return Resource(spec["group"], version, spec["names"]["plural"], spec["names"]["kind"])
+
+
+async def prove(cluster: Cluster, existing: Crd, crd: Crd) -> None:
+    """Serve the new version beside the stored one, and see whether every instance can be read in it, before anything is
+    written in it: until then there is a way back."""
+    before, after = versions.stored(existing), crd["spec"]["versions"][0]["name"]
+    await apply(cluster, versions.stored_as(crd, before))
+    problem = f"{after} is not served yet"
+    until = time.monotonic() + ESTABLISH_SECONDS
+    while time.monotonic() < until:
+        try:
+            await cluster.list(resource_of(crd, after), metadata_only=True)
+            return
+        except NotFound:
+            pass
+        except RetryLater as error:
+            problem = str(error)
+        await asyncio.sleep(0.1)
+    await apply(cluster, versions.as_it_was(existing))
+    raise Refused(
+        "ConversionFailed",
+        f"spec.api.version: instances can't be read as {after}: {problem}; {before} is served as before. "
+        "It is tried again; see to it that the API server reaches the function convert_instances",
+    )
 
 
 def check_owner(offering: Offering, crd: dict[str, Any] | None) -> None:
@@ -144,4 +220,4 @@ def condition_of(crd: dict[str, Any], kind: str) -> dict[str, Any]:
     return next((each for each in crd.get("status", {}).get("conditions") or [] if each["type"] == kind), {})
 
 
-main = function(publish_api, Cluster, ChartStore)
+main = function(publish_api, Cluster, ChartStore, Webhook)

@@ -22,7 +22,7 @@ from shared.function import envelope_of, function
 from shared.helm import seconds
 from shared.instance import Instance, count, settled
 from shared.offering import Metadata, Offering
-from shared.resources import NAMESPACES, OFFERINGS, Resource
+from shared.resources import NAMESPACES, OFFERINGS, of_offering
 from shared.secrets import versions_now
 from shared.values import secret_references
 
@@ -142,12 +142,12 @@ async def secrets_changed(cluster: Cluster, key: InstanceKey, instance: Instance
 
 
 async def instances_of(offering: Offering, cluster: Cluster) -> list[tuple[InstanceKey, Instance]]:
-    api = offering.spec.api
+    kind = of_offering(offering)
     try:
-        found = (await cluster.list(Resource(api.group, api.version, offering.plural, api.kind)))["items"]
+        found = (await cluster.list(kind))["items"]
     except NotFound:
         return []  # the API is not served: there are none
-    where = {"group": api.group, "version": api.version, "plural": offering.plural, "kind": api.kind}
+    where = {"group": kind.group, "version": kind.version, "plural": kind.plural, "kind": kind.kind}
     instances = [Instance.model_validate(each) for each in found]
     return [
         (

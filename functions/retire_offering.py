@@ -9,7 +9,7 @@ from shared.finalizers import let_go
 from shared.function import function
 from shared.offering import Offering
 from shared.reports import offering_of, report_offering
-from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, OFFERINGS, Resource
+from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, OFFERINGS, of_offering
 from shared.schema import OFFERING_LABEL
 from shared.store import ChartStore
 
@@ -38,8 +38,7 @@ async def api_is_gone(offering: Offering, cluster: Cluster) -> bool:
     crd = await cluster.get(CUSTOM_RESOURCE_DEFINITIONS, offering.crd)
     if crd is None or crd["metadata"].get("labels", {}).get(OFFERING_LABEL) != offering.metadata.name:
         return True
-    api = offering.spec.api
-    found = await cluster.list(Resource(api.group, api.version, offering.plural, api.kind), metadata_only=True)
+    found = await cluster.list(of_offering(offering), metadata_only=True)
     living = [f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in found["items"]]
     if living:
         said = condition("Ready", False, "InstancesRemain", instances_remain(living), offering.metadata.generation)

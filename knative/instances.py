@@ -1,7 +1,7 @@
 """The domain of consumers: the instances of every published API, their release namespaces and what runs there."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from knative.debounce import Debounce
 from knative.outbox import Outbox
 from knative.said import Said
 from knative.seen import Api, Edition, Release, Seen
-from knative.watch import Change, Watch
+from knative.watch import Change, Name, Watch
 from shared import ownership
 from shared.cluster import Cluster
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, OFFERINGS, PODS, WORKLOADS
@@ -77,13 +77,24 @@ class Instances:
         before, after = change.before, change.after
         if (before and before.service) == (after and after.service):
             return
+        if before and after and after.succeeds(before):
+            await self._follow_on(after)
+            return
         if before and before.service:
             await self._unfollow(before)
         if after and after.service:
             self._follow(after)
 
-    def _follow(self, api: Api) -> None:
+    async def _follow_on(self, api: Api) -> None:
+        """In the version that is stored now. What is known stays known, or each would be told of as gone and new."""
+        before = self._followed.pop(api.name)
+        before.task.cancel()
+        await asyncio.wait([before.task])
+        self._follow(api, before.instances.known)
+
+    def _follow(self, api: Api, known: dict[Name, Seen] | None = None) -> None:
         instances = Watch(self._cluster, api.resource, Seen.of, partial(self._instance_changed, api))
+        instances.known = known or {}
         self._followed[api.name] = Followed(api, instances, self._tasks.create_task(instances.run()))
         self._counts.touch(api.offering, api.version)
 
@@ -137,10 +148,10 @@ class Instances:
         await self._put(said.instances_changed(offering, version))
 
     async def _tell_health(self, namespace: str, version: int) -> None:
-        await self._put(said.workloads_changed(self._namespaces.known.get(("", namespace)), version))
+        await self._put(said.workloads_changed(self._release(namespace), version))
 
     async def _tell_leaving(self, namespace: str, version: int) -> None:
-        if release := self._namespaces.known.get(("", namespace)):
+        if release := self._release(namespace):
             await self._put(said.still_leaving(release, version))
 
     async def _put(self, news: Said | None) -> None:
@@ -148,6 +159,17 @@ class Instances:
             await self._outbox.put(news)
 
     # What is known
+
+    def _release(self, namespace: str) -> Release | None:
+        """With its instance in the version that is stored now: the namespace was marked with the one of its time."""
+        release = self._namespaces.known.get(("", namespace))
+        if release is None:
+            return None
+        followed = self._followed.get(f"{release.instance.plural}.{release.instance.group}")
+        if followed is None or followed.api.resource.version == release.instance.version:
+            return release
+        key = release.instance.model_copy(update={"version": followed.api.resource.version})
+        return replace(release, instance=key)
 
     def _instance(self, key: InstanceKey) -> Seen | None:
         found = [each.instances.known.get((key.namespace, key.name)) for each in self._followed.values()]

@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from events.catalog import CATALOG
+from events.catalog import CATALOG, WEBHOOKS
 from shared.crds import to_yaml
 from shared.resources import SYSTEM_NAMESPACE
 
@@ -48,13 +48,14 @@ def trigger(function: str, broker: str, types: list[str]) -> dict[str, Any]:
 
 def service(function: str) -> dict[str, Any]:
     name = kebab(function)
+    secure = [{"name": "https", "port": 443, "targetPort": 8443}] if function in WEBHOOKS else []
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE, "labels": LABELS},
         "spec": {
             "selector": {**LABELS, "app.kubernetes.io/name": name},
-            "ports": [{"name": "http", "port": 80, "targetPort": 8080}],
+            "ports": [{"name": "http", "port": 80, "targetPort": 8080}, *secure],
         },
     }
 
@@ -62,7 +63,7 @@ def service(function: str) -> dict[str, Any]:
 def write(folder: Path) -> None:
     found = subscriptions()
     triggers = [trigger(function, broker, types) for (function, broker), types in found.items()]
-    services = [service(function) for function in sorted({function for function, _ in found})]
+    services = [service(function) for function in sorted({*WEBHOOKS, *(function for function, _ in found)})]
     (folder / "triggers.yaml").write_text(HEADER + to_yaml(*triggers))
     (folder / "services.yaml").write_text(HEADER + to_yaml(*services))
 

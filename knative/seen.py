@@ -78,11 +78,12 @@ class Api:
         metadata, spec = found["metadata"], found["spec"]
         conditions = {each["type"]: each["status"] for each in found.get("status", {}).get("conditions") or []}
         names = spec["names"]
+        stored = next(each["name"] for each in spec["versions"] if each["storage"])
         return cls(
             uid=metadata["uid"],
             version=int(metadata["resourceVersion"]),
             offering=metadata["labels"][OFFERING_LABEL],
-            resource=Resource(spec["group"], spec["versions"][0]["name"], names["plural"], names["kind"]),
+            resource=Resource(spec["group"], stored, names["plural"], names["kind"]),
             established=conditions.get("Established") == "True",
         )
 
@@ -94,6 +95,14 @@ class Api:
     def service(self) -> tuple[str, str, Resource] | None:
         """What is served under the API's name; the watch of its instances holds as long as this does."""
         return (self.uid, self.offering, self.resource) if self.established else None
+
+    def succeeds(self, before: "Api") -> bool:
+        """Whether these are the same instances in another version."""
+        return (
+            self.established
+            and before.established
+            and (self.uid, self.offering, self.name) == (before.uid, before.offering, before.name)
+        )
 
     def key(self, instance: Seen) -> InstanceKey:
         return InstanceKey(

@@ -72,7 +72,7 @@ def offering_crd() -> dict[str, Any]:
             f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
             f"spec.api.{field} can't be changed: instances live under it; make another Offering",
         )
-        for field in ("plural", "version")
+        for field in ("plural",)
     ]
     chart = spec["properties"]["chart"]
     chart["x-kubernetes-validations"] = [

@@ -69,6 +69,12 @@ def address(key: InstanceKey) -> dict[str, Any]:
     return {"name": key.name, "namespace": key.namespace, "uid": key.uid}
 
 
+def as_offered(key: InstanceKey, offering: Offering | None) -> InstanceKey:
+    """The key in the version that the Offering's parameters speak of: an event may be older than that, and values read
+    in another version would be looked for under other names."""
+    return key.model_copy(update={"version": offering.spec.api.version}) if offering and offering.published else key
+
+
 def settled(instance: Instance, offering: Offering) -> bool:
     """Whether every step up to the release was taken for the instance and the Offering as they stand."""
     return (

@@ -199,6 +199,7 @@ class ApiStatus(Model):
     crd: str | None = None
     documentation: str | None = Field(None, description="A ConfigMap in namespace chandlery, with a sample manifest")
     reserved: list[str] = Field([], description="Paths below parameters that consumers can't set all the same")
+    versions: list[str] = Field([], description="All that are served, oldest first; the last is the one that is stored")
 
 
 class InstanceCounts(Model):
@@ -257,6 +258,11 @@ class Offering(Model):
     @property
     def plural(self) -> str:
         return self.spec.api.plural or plural_of(self.spec.api.kind)
+
+    @property
+    def version(self) -> str:
+        """The version that is served and stored; what the spec asks for may not be published yet, or never."""
+        return self.status.api.versions[-1] if self.status.api.versions else self.spec.api.version
 
     @property
     def crd(self) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from events.base import InstanceKey
+from shared.offering import Offering
 
 GROUP = "chandlery.dev"
 SYSTEM_NAMESPACE = "chandlery"
@@ -59,3 +60,9 @@ WORKLOADS: tuple[Resource, ...] = (
 
 def of_instance(key: InstanceKey) -> Resource:
     return Resource(key.group, key.version, key.plural, key.kind)
+
+
+def of_offering(offering: Offering) -> Resource:
+    """Its instances, in the version they are stored in."""
+    api = offering.spec.api
+    return Resource(api.group, offering.version, offering.plural, api.kind)

@@ -25,6 +25,8 @@ class ConsumerApi:
     crd: dict[str, Any]
     reserved: list[Path]
     """What lies below a parameter and is kept from consumers all the same."""
+    places: tuple[tuple[Path, Path], ...] | None
+    """Where each parameter stands in the spec, and where its value goes; None when that is the same for all."""
     sample: str
     """A manifest to start from."""
 
@@ -36,7 +38,8 @@ def api_for(offering: Offering, chart: Chart) -> ConsumerApi:
         crd = crd_for(offering, selection, longest)
         size = len(json.dumps(crd))
         if size <= SIZE_LIMIT:
-            return ConsumerApi(crd, selection.reserved, sample(offering, selection.schema, selection.defaults))
+            manifest = sample(offering, selection.schema, selection.defaults)
+            return ConsumerApi(crd, selection.reserved, selection.places, manifest)
     what = f"the API would have {size} bytes, {SIZE_LIMIT} are the limit"
     raise Refused("SchemaTooLarge", f"spec.parameters: {what}; name the values that consumers need")
 

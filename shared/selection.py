@@ -136,6 +136,8 @@ class Selection:
     """What lies below a parameter and is kept from consumers all the same."""
     rules: list[Schema]
     """CEL rules of the whole object."""
+    places: tuple[tuple[Path, Path], ...] | None
+    """Where each parameter stands in the spec, and where its value goes; None when that is the same for all."""
     defaults: Values
     """What applies where the consumer chooses nothing, as the consumer's spec would say it."""
 
@@ -167,7 +169,8 @@ def select(offering: Offering, chart: Chart) -> Selection:
             raise Refused("InvalidParameter", "spec.parameters: a parameter can't be called plan where there are plans")
         spec["properties"]["plan"] = plan_schema(offering)
     with_defaults(spec)
-    return Selection(spec, kept, immutable_rules(chosen), defaults)
+    places = None if offering.spec.parameters is None else tuple((each.name, each.path) for each in chosen)
+    return Selection(spec, kept, immutable_rules(chosen), places, defaults)
 
 
 def fixed_line(choice: Choice, pinned: list[Path], values: Values) -> str:

@@ -4,9 +4,11 @@ Each is loaded by functions-framework from its own file, exactly as when it is s
 """
 
 import argparse
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import functions_framework.aio
 import uvicorn
@@ -45,21 +47,40 @@ def app(wanted: list[str]) -> Starlette:
     return Starlette(routes=routes, lifespan=lifespan)
 
 
+async def serve(*configs: uvicorn.Config) -> None:
+    """Several servers around one app, in one process; they end together."""
+    servers = [uvicorn.Server(config) for config in configs]
+
+    async def run(server: uvicorn.Server) -> None:
+        await server.serve()
+        for other in servers:
+            other.should_exit = True
+
+    await asyncio.gather(*[run(server) for server in servers])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m shared.serve", description=__doc__)
     parser.add_argument("function", nargs="*", choices=[*names(), []], help="default: all of them")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--tls-port", type=int, help="HTTPS on another port too, for whom the API server calls")
+    parser.add_argument("--tls-cert", help="default: /etc/chandlery/tls/tls.crt", default="/etc/chandlery/tls/tls.crt")
+    parser.add_argument("--tls-key", help="default: /etc/chandlery/tls/tls.key", default="/etc/chandlery/tls/tls.key")
     arguments = parser.parse_args()
     logs.configure()
-    uvicorn.run(
-        app(arguments.function or names()),
-        host=arguments.host,
-        port=arguments.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=10,
-    )
+    common: dict[str, Any] = {
+        "app": app(arguments.function or names()),
+        "host": arguments.host,
+        "log_config": None,
+        "access_log": False,
+        "timeout_graceful_shutdown": 10,
+    }
+    configs = [uvicorn.Config(port=arguments.port, **common)]
+    if arguments.tls_port:
+        files = {"ssl_certfile": arguments.tls_cert, "ssl_keyfile": arguments.tls_key}
+        configs.append(uvicorn.Config(port=arguments.tls_port, lifespan="off", **common, **files))
+    asyncio.run(serve(*configs))
 
 
 if __name__ == "__main__":

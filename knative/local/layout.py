@@ -21,6 +21,7 @@ OFFSETS = {
     "functions": 20,
     "offerings-source": 21,
     "instances-source": 22,
+    "conversion": 23,
 }
 EACH = 30  # functions that run one process each take the ports from here
 SOURCES = ("offerings-source", "instances-source")

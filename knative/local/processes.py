@@ -26,7 +26,7 @@ def ports(*, each: bool) -> list[str]:
     """Names of all ports that must be free before the start."""
     knative = ["dispatcher", "dispatcher-https", "ingress", "ingress-https", "filter", "filter-https"]
     own = function_names() if each else ["functions"]
-    return ["apiserver", "etcd", "etcd-peer", "nats", "router", *knative, *own, *SOURCES]
+    return ["apiserver", "etcd", "etcd-peer", "nats", "router", *knative, *own, "conversion", *SOURCES]
 
 
 def function_processes(*, each: bool) -> list[str]:
@@ -192,15 +192,28 @@ def _ours(layout: Layout, *, each: bool) -> list[Process]:
         # Charts may be given as file:///path from the repository's root: nowhere but on one machine.
         "CHANDLERY_FILE_CHARTS": "1",
         "CHANDLERY_FILE_ROOT": str(REPOSITORY),
+        "CHANDLERY_CONVERSION_URL": f"https://{layout.address('conversion')}/convert_instances",
+        "CHANDLERY_CONVERSION_CA": str(layout.certificates / "ca.crt"),
         **_proxied(layout),
     }
+    secure = [f"--tls-port={layout.port('conversion')}"]
+    secure += [
+        f"--tls-{what}={layout.certificates / f'server.{end}'}" for what, end in (("cert", "crt"), ("key", "key"))
+    ]
 
     def ours(name: str, command: list[str], environment: dict[str, str] | None = None) -> Process:
         as_itself = {"KUBECONFIG": str(layout.kubeconfig_of(name))}
         return Process(name, [*python, *command], {**common, **as_itself, **(environment or {})})
 
     functions = [
-        ours(name, ["shared.serve", f"--port={layout.port(name)}", *([name.replace("-", "_")] if each else [])])
+        ours(
+            name,
+            [
+                *("shared.serve", f"--port={layout.port(name)}"),
+                *(secure if name in ("functions", "convert-instances") else []),
+                *([name.replace("-", "_")] if each else []),
+            ],
+        )
         for name in function_processes(each=each)
     ]
     sources = [

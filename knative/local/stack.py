@@ -60,6 +60,7 @@ class Stack:
         for name in (*functions, *SOURCES):
             if self._exists(name):
                 self._wait_port(name)
+        self._wait_port(functions[0] if len(functions) == 1 else "convert-instances", "conversion")
         say(f"up in {time.monotonic() - started:.1f} s: export KUBECONFIG={self.layout.kubeconfig}")
 
     def down(self) -> None:

@@ -65,12 +65,23 @@ class World:
             api = offering["spec"]["api"]
             if api["group"] != f"t{self.id}.example.com":
                 continue
-            resource = self.kind(api["kind"])
+            found = self.kind(api["kind"])
+            served = offering.get("status", {}).get("api", {}).get("versions") or [found.version]
+            resource = Resource(found.group, served[-1], found.plural, found.kind)
             with contextlib.suppress(NotFound):
-                for instance in (await self.cluster.list(resource))["items"]:
+                for instance in await self.listed(resource):
                     await self.cluster.delete(resource, instance["metadata"]["name"], instance["metadata"]["namespace"])
             await self.cluster.delete(OFFERINGS, offering["metadata"]["name"])
         await self.cluster.delete(NAMESPACES, self.namespace)
+
+    async def listed(self, resource: Resource) -> list[Object]:
+        """The API server takes a moment to serve a CRD again that has just changed."""
+
+        async def found() -> list[list[Object]]:
+            return [(await self.cluster.list(resource))["items"]]
+
+        (items,) = await self.eventually(found, f"{resource.plural} can be listed")
+        return items
 
     async def offer(self, kind: str, chart: str | Object, **spec: Any) -> str:
         """Register a chart of examples/charts (or a whole `chart` block); returns the Offering's name."""
@@ -78,7 +89,7 @@ class World:
         source = chart if isinstance(chart, dict) else {"url": f"file:///examples/charts/{chart}"}
         body = {
             "metadata": {"name": name},
-            "spec": {"chart": source, "api": {"group": self.kind(kind).group, "kind": kind}, **spec},
+            "spec": {"chart": source, "api": {"group": self.kind(kind).group, "kind": kind}} | spec,
         }
         await self.cluster.apply(OFFERINGS, body, "provider")
         return name
@@ -98,6 +109,11 @@ class World:
     async def order(self, kind: str, name: str, **spec: Any) -> Object:
         body = {"metadata": {"name": name, "namespace": self.namespace}, "spec": spec}
         return await self.cluster.apply(self.kind(kind), body, "consumer")
+
+    async def order_as(self, version: str, kind: str, name: str, **spec: Any) -> Object:
+        found = self.kind(kind)
+        body = {"metadata": {"name": name, "namespace": self.namespace}, "spec": spec}
+        return await self.cluster.apply(Resource(found.group, version, found.plural, kind), body, "consumer")
 
     async def instance(self, kind: str, name: str) -> Object | None:
         try:

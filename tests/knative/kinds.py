@@ -42,16 +42,17 @@ async def publish(cluster: Cluster, name: str, generation: int, digest: str) -> 
     await cluster.apply_status(OFFERINGS, {"metadata": {"name": name}, "status": status}, BY)
 
 
-async def serve(cluster: Cluster, name: str) -> None:
+async def serve(cluster: Cluster, name: str, *earlier: str, version: str = "v1alpha1") -> None:
+    """`version` is the one that is stored."""
     resource, anything = api(name), {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     await rights.grant(cluster, resource.group, resource.plural)
     schema = {"type": "object", "properties": {"spec": anything, "status": anything}}
-    version = {"name": resource.version, "served": True, "storage": True, "subresources": {"status": {}}}
+    common = {"served": True, "subresources": {"status": {}}, "schema": {"openAPIV3Schema": schema}}
     spec = {
         "group": resource.group,
         "scope": "Namespaced",
         "names": {"kind": resource.kind, "plural": resource.plural, "singular": "database", "listKind": "DatabaseList"},
-        "versions": [{**version, "schema": {"openAPIV3Schema": schema}}],
+        "versions": [{"name": each, "storage": each == version, **common} for each in (*earlier, version)],
     }
     labels = {ownership.OFFERING: name}
     crd = f"{resource.plural}.{resource.group}"

@@ -1,5 +1,7 @@
 """What the source says of instances, their namespaces and workloads, on a real API server."""
 
+import asyncio
+
 from events.base import InstanceKey
 from events.instances import InstanceRequested, InstancesChanged, InstanceWithdrawn
 from events.workloads import WorkloadsChanged
@@ -60,6 +62,26 @@ async def test_an_api_and_its_instances_come_and_go_while_it_runs(
         again = await make_instance(admin, name)
         await sink.hears(requested(again, 1))
     assert life(sink, name) == [requested(key, 1), requested(key, 2), withdrawn(key), requested(again, 1)]
+
+
+async def test_a_new_version_of_an_api_is_followed_and_nobody_is_told_of_as_gone(
+    admin: Cluster, source: Running, sink: Recorder, name: str
+) -> None:
+    async with source("instances"):
+        await serve(admin, name)
+        key = await make_instance(admin, name)
+        await sink.hears(requested(key, 1), InstancesChanged(offering=name))
+        await serve(admin, name, "v1alpha1", version="v1alpha2")
+        newer = key.model_copy(update={"version": "v1alpha2"})
+        generation = 1
+        async with asyncio.timeout(20):
+            while not any(isinstance(each, InstanceRequested) and each.instance == newer for each in sink.about(name)):
+                generation += 1
+                await make_instance(admin, name, {"n": generation})
+                await asyncio.sleep(0.2)
+    assert not [each for each in sink.about(name) if isinstance(each, InstanceWithdrawn)]
+    asked = [each.generation for each in sink.about(name) if isinstance(each, InstanceRequested)]
+    assert asked == sorted(set(asked))
 
 
 async def test_an_instance_that_goes_without_a_word_is_withdrawn(

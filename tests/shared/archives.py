@@ -2,8 +2,11 @@
 
 import gzip
 import io
+import json
 import tarfile
 from collections.abc import Callable
+
+from shared.charts import Chart, inspect
 
 CHART = "apiVersion: v2\nname: hello\nversion: 1.2.3\n"
 
@@ -36,3 +39,8 @@ def chart(**files: str | bytes) -> bytes:
         name.replace("__", "/").replace("_yaml", ".yaml").replace("_tgz", ".tgz"): text for name, text in files.items()
     }
     return archive({f"hello/{name}": text for name, text in {"Chart.yaml": CHART, **named}.items()})
+
+
+def chart_with(values: dict[str, object]) -> Chart:
+    """A chart that has these values and no other words."""
+    return inspect(chart(values_yaml=json.dumps(values, ensure_ascii=False)))

@@ -10,7 +10,6 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.charts import inspect
 from shared.cluster import Cluster
 from shared.errors import Invalid
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, Resource
@@ -19,7 +18,7 @@ from shared.structural import faults, properties
 from shared.values import Path, consumer_values, get, leaves, nest
 from tests.builders import offering
 from tests.shared import golden
-from tests.shared.archives import chart
+from tests.shared.archives import chart_with
 from tests.shared.test_selection import MAPS
 
 
@@ -103,9 +102,8 @@ async def served(cluster: Cluster, crd: dict[str, Any]) -> None:
 @given(trees=st.lists(MAPS, min_size=10, max_size=20))
 async def test_the_api_server_takes_the_schema_of_any_values(trees: list[dict[str, Any]], cluster: Cluster) -> None:
     declared = {f"t{number}": tree for number, tree in enumerate(trees)}
-    archive = chart(values_yaml=json.dumps(declared, ensure_ascii=False))
     group = f"p{uuid4().hex[:8]}.example.com"
-    api = api_for(offering(api={"group": group, "kind": "Any"}), inspect(archive))
+    api = api_for(offering(api={"group": group, "kind": "Any"}), chart_with(declared))
     try:
         await cluster.apply(CUSTOM_RESOURCE_DEFINITIONS, {**api.crd, "metadata": {"name": f"anies.{group}"}}, "test")
     except Invalid as invalid:

@@ -1,15 +1,13 @@
 """The consumer API that follows from an Offering and a chart's values."""
 
-import json
 from typing import Any
 
 import pytest
 
-from shared.charts import inspect
 from shared.errors import Refused
 from shared.schema import api_for
 from tests.builders import offering
-from tests.shared.archives import chart
+from tests.shared.archives import chart_with
 
 VALUES: dict[str, Any] = {
     "replicaCount": 1,
@@ -30,7 +28,7 @@ def spec_of(values: dict[str, Any] = VALUES, **spec: Any) -> dict[str, Any]:
 
 
 def schema_of(values: dict[str, Any] = VALUES, **spec: Any) -> dict[str, Any]:
-    crd = api_for(offering(**spec), inspect(chart(values_yaml=json.dumps(values)))).crd
+    crd = api_for(offering(**spec), chart_with(values)).crd
     found: dict[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     return found
 

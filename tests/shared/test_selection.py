@@ -25,7 +25,7 @@ from shared.values import (
     release_values,
 )
 from tests.builders import offering
-from tests.shared.archives import CHART, chart
+from tests.shared.archives import CHART, chart, chart_with
 
 TEXT = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=4)
 KEYS = st.sampled_from(["a", "b", "c", "global", "x.y", "k/l", "type", "properties", "*", "", "plan", "ü"]) | TEXT
@@ -51,7 +51,7 @@ DEEP: dict[str, Any] = {
 
 
 def selection(declared: dict[str, Any] = DEEP, **spec: Any) -> Selection:
-    return select(offering(**spec), inspect(chart(values_yaml=json.dumps(declared, ensure_ascii=False))))
+    return select(offering(**spec), chart_with(declared))
 
 
 def names(schema: dict[str, Any]) -> dict[str, Any]:
