@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import FormatChecker
 
 from shared.errors import Refused
 from shared.jsonschemas import Translation, check, parse, structural
@@ -564,9 +565,10 @@ def test_the_check_never_says_more_than_the_schema(document: Any, found: Any) ->
         return
     draft = draft_of(document)
     assert draft is not None
+    formats = FormatChecker(["date", "ipv4"]) if draft.number < 2019 else None  # as Helm does
     for value in found:
         try:
-            valid = draft.validator(document).is_valid({"x": value})
+            valid = draft.validator(document, format_checker=formats).is_valid({"x": value})
         except RecursionError:
             return
         assert not (valid and check(document, {"x": value}, "spec"))
