@@ -10,7 +10,7 @@ from shared.jsonschemas.drafts import DRAFTS, Dangling, Draft, Json, Spot, draft
 
 SIZE = 1 << 20
 DEPTH = 100
-STEPS = 3_000_000
+STEPS = 2_000_000
 DEFINITIONS = ("$defs", "definitions")
 
 

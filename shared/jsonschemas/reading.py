@@ -17,7 +17,6 @@ from shared.jsonschemas.patterns import compiled
 from shared.jsonschemas.shapes import (
     ANY,
     FACETS,
-    NOTHING,
     Bound,
     Facet,
     Items,
@@ -38,6 +37,19 @@ ENUM = 1024
 LARGEST = 2**53
 """Up to here every whole number is one that JSON, floats and the API server agree on."""
 
+SAID: dict[str, tuple[str, ...]] = {
+    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    "string": ("minLength", "maxLength", "pattern", "format"),
+    "array": ("minItems", "maxItems", "uniqueItems", "items", "prefixItems", "additionalItems"),
+    "object": (
+        "properties",
+        "patternProperties",
+        "additionalProperties",
+        "required",
+        "minProperties",
+        "maxProperties",
+    ),
+}
 UNSAID: dict[str, tuple[str, ...]] = {
     "string": (),
     "number": (),
@@ -92,7 +104,7 @@ class Reader:
     def read(self, schema: Any, place: Place) -> Shape:
         self.work.spend()
         if not isinstance(schema, dict):
-            return NOTHING if schema is False else ANY
+            return Shape({}, pointer=place.spot.pointer) if schema is False else ANY
         if place.depth <= 0:
             self.left.add(place.spot.pointer)
             return outline(schema, place)
@@ -107,9 +119,11 @@ class Reader:
         """What the keywords say that stand here."""
         kinds = dict(types(said))
         details = {"number": self._number, "string": self._text, "array": self._items, "object": self._keys}
-        for kind in kinds.keys() & details.keys():
-            kinds[kind] = details[kind](kinds[kind], said, place)
-            self._unsaid(UNSAID[kind], said, place)
+        for kind, detail in details.items():
+            if kind in kinds and not said.keys().isdisjoint(SAID[kind]):
+                kinds[kind] = detail(kinds[kind], said, place)
+            if kind in kinds:
+                self._unsaid(UNSAID[kind], said, place)
         self._unsaid(UNSAID_OF_ANY, said, place)
         return self._chosen(Shape(kinds), said, place)
 
@@ -138,31 +152,31 @@ class Reader:
         if multiple is not None and not (multiple == int_or_zero(multiple) and 0 < multiple < LARGEST):
             self.left.add(place.spot.pointer, "multipleOf")
             multiple = None
-        told = Number(minimum=minimum, maximum=maximum, multiple=None if multiple is None else int(multiple))
-        return facet.meet(told, self.work)
+        integer = isinstance(facet, Number) and facet.integer
+        multiple = None if multiple is None else int(multiple)
+        return Number(integer=integer, minimum=minimum, maximum=maximum, multiple=multiple)
 
-    def _text(self, facet: Facet, said: Json, place: Place) -> Facet:
+    def _text(self, _facet: Facet, said: Json, place: Place) -> Facet:
         pattern, form = said.get("pattern"), said.get("format")
         if pattern and compiled(pattern) is None:
             self.left.add(place.spot.pointer, "pattern")
             pattern = None
         if form not in (None, "password") and place.spot.draft.number < 2019:
             self.left.add(place.spot.pointer, "format")  # later drafts take it for a remark
-        told = Text(
+        return Text(
             least=self._size(said, "minLength", place),
             most=self._size(said, "maxLength", place),
             patterns=(pattern,) if pattern else (),
             format="password" if form == "password" else None,
         )
-        return facet.meet(told, self.work)
 
-    def _items(self, facet: Facet, said: Json, place: Place) -> Facet:
+    def _items(self, _facet: Facet, said: Json, place: Place) -> Facet:
         if said.get("uniqueItems"):
             self.left.add(place.spot.pointer, "uniqueItems")
         each, longest = self._each(said, place)
         sizes = [self._size(said, "maxItems", place), longest]
         most = min((size for size in sizes if size is not None), default=None)
-        return facet.meet(Items(least=self._size(said, "minItems", place), most=most, each=each), self.work)
+        return Items(least=self._size(said, "minItems", place), most=most, each=each)
 
     def _each(self, said: Json, place: Place) -> tuple[Shape | None, int | None]:
         """What each item is, and how many there can be at most."""
@@ -177,7 +191,7 @@ class Reader:
         longest = len(tuple_) if each is not None and each.nothing else None
         return self._any_of([each, *tuple_]), longest
 
-    def _keys(self, facet: Facet, said: Json, place: Place) -> Facet:
+    def _keys(self, _facet: Facet, said: Json, place: Place) -> Facet:
         properties = {
             name: self.read(under, place.into("properties", name, name=name))
             for name, under in said.get("properties", {}).items()
@@ -188,11 +202,11 @@ class Reader:
         if place.whole:
             required = frozenset(name for name in said.get("required") or () if isinstance(name, str))
             least, most = (self._size(said, name, place) for name in sizes[:2])
-            return facet.meet(replace(told, required=required, least=least, most=most), self.work)
+            return replace(told, required=required, least=least, most=most)
         for name in sizes:
             if said.get(name):
                 self.left.add(place.spot.pointer, name)
-        return facet.meet(told, self.work)
+        return told
 
     def _rest(self, said: Json, place: Place) -> Shape | None:
         """What stands under keys that are not among the properties."""

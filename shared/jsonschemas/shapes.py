@@ -240,13 +240,15 @@ def join(one: Shape | None, other: Shape | None, work: Work) -> Shape | None:
 
 def _meet(one: Shape, other: Shape, work: Work) -> Shape:
     work.spend()
-    met = {
-        kind: facet.meet(other.kinds[kind], work) if other.kinds[kind] is not FACETS[kind] else facet
-        for kind, facet in one.kinds.items()
-        if kind in other.kinds
-    }
+    met = {kind: _met(facet, other.kinds[kind], kind, work) for kind, facet in one.kinds.items() if kind in other.kinds}
     kinds = {kind: facet for kind, facet in met.items() if not facet.empty}
     return Shape(kinds, one.description or other.description, one.pointer or other.pointer)
+
+
+def _met(one: Facet, other: Facet, kind: str, work: Work) -> Facet:
+    if other is FACETS[kind]:
+        return one
+    return other if one is FACETS[kind] else one.meet(other, work)
 
 
 def _join(one: Shape, other: Shape, work: Work) -> Shape:

@@ -26,7 +26,7 @@ class Writer:
     """Whether a map takes only the properties it lists when the schema does not say that there may be others."""
 
     def write(self, shape: Shape | None) -> Schema:
-        if shape is None:
+        if shape is None or shape.nothing:
             return dict(ANYTHING)
         kinds = {kind: facet for kind, facet in shape.kinds.items() if kind != "null"}
         schema = self._types(kinds, shape)
@@ -46,7 +46,7 @@ class Writer:
             return {"type": "integer" if whole else kind, **nullable}
         if kinds.keys() == {"number", "string"} and whole:
             return {"x-kubernetes-int-or-string": True, **nullable}
-        if len(shape.kinds) < len(FACETS):
+        if len(shape.kinds) < len(FACETS) and not _listed(shape):
             self.left.add(shape.pointer, "type")
         return dict(ANYTHING)
 
@@ -55,7 +55,7 @@ class Writer:
             case Number():
                 return self._number(facet, shape)
             case Text():
-                return sized(facet, "Length") | texts(facet)
+                return sized(facet, "Length") | texts(facet, alone=alone)
             case Items() if alone or facet.each is not None:
                 return sized(facet, "Items") | {"items": self.write(facet.each)}
             case Items():
@@ -113,14 +113,24 @@ class Writer:
             self.left.add(shape.pointer, "enum")
 
 
+def _listed(shape: Shape) -> bool:
+    """Whether an enum says it all."""
+    return all(facet.enum is not None for facet in shape.kinds.values()) and "null" not in shape.kinds
+
+
 def sized(facet: Any, of: str) -> Schema:
     sizes = {f"min{of}": facet.least, f"max{of}": facet.most}
     return {keyword: size for keyword, size in sizes.items() if size is not None}
 
 
-def texts(text: Text) -> Schema:
+def texts(text: Text, *, alone: bool) -> Schema:
+    """Beside other types a format would refuse them."""
     first, *others = text.patterns or ("",)
-    said: Schema = {"pattern": first, "format": text.format, "allOf": [{"pattern": each} for each in others]}
+    said: Schema = {
+        "pattern": first,
+        "format": text.format if alone else None,
+        "allOf": [{"pattern": each} for each in others],
+    }
     return {keyword: value for keyword, value in said.items() if value}
 
 
