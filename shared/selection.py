@@ -15,7 +15,8 @@ from shared.charts import Chart
 from shared.errors import Refused
 from shared.known import Known, describe, shown_default, unknown_line
 from shared.offering import Offering, Parameter, Values
-from shared.structural import ANY, INT_OR_STRING, PRESERVE, Schema, faults, type_of
+from shared.structural import ANY, INT_OR_STRING, PRESERVE, Schema, type_of
+from shared.validity import breaks
 from shared.values import (
     Path,
     format_path,
@@ -235,8 +236,8 @@ def exposed(choice: Choice, known: Known, hidden: list[Path], fixed: str) -> Sch
     schema |= bounds(parameter, schema, field)
     stated = "default" in parameter.model_fields_set
     if stated:
-        if wrong := faults(schema, parameter.default):
-            raise Refused("InvalidParameter", f"{field}.default: {wrong[0].removeprefix(': ')}")
+        if wrong := breaks(parameter.default, schema, f"{field}.default"):
+            raise Refused("InvalidParameter", wrong[0])
         schema["default"] = parameter.default
     if parameter.immutable:
         check_immutable(choice, schema)
@@ -287,8 +288,8 @@ def bounds(parameter: Parameter, schema: Schema, field: str) -> Schema:
     if parameter.enum is not None:
         bare = {key: value for key, value in schema.items() if key != "enum"}
         for index, value in enumerate(parameter.enum):
-            if wrong := faults(bare, value):
-                raise Refused("InvalidParameter", f"{field}.enum[{index}]: {wrong[0].removeprefix(': ')}")
+            if wrong := breaks(value, bare, f"{field}.enum[{index}]"):
+                raise Refused("InvalidParameter", wrong[0])
         stated["enum"] = parameter.enum
     return stated
 

@@ -4,7 +4,7 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from shared.charts import Chart, inspect
 
@@ -41,6 +41,6 @@ def chart(**files: str | bytes) -> bytes:
     return archive({f"hello/{name}": text for name, text in {"Chart.yaml": CHART, **named}.items()})
 
 
-def chart_with(values: dict[str, object]) -> Chart:
+def chart_with(values: Mapping[str, object]) -> Chart:
     """A chart that has these values and no other words."""
     return inspect(chart(values_yaml=json.dumps(values, ensure_ascii=False)))

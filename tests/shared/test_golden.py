@@ -14,7 +14,8 @@ from shared.cluster import Cluster
 from shared.errors import Invalid
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, Resource
 from shared.schema import api_for
-from shared.structural import faults, properties
+from shared.structural import properties
+from shared.validity import breaks
 from shared.values import Path, consumer_values, get, leaves, nest
 from tests.builders import offering
 from tests.shared import golden
@@ -29,7 +30,7 @@ def test_a_chart_gets_the_schema_that_was_approved(name: str) -> None:
 
 @pytest.mark.parametrize("name", golden.NAMES)
 def test_the_chart_s_own_values_pass(name: str) -> None:
-    assert faults(golden.everything(name).schema, golden.chart(name).values) == []
+    assert breaks(golden.chart(name).values, golden.everything(name).schema) == []
 
 
 def rendered(tools: dict[str, str], name: str, values: dict[str, Any]) -> dict[str, Any]:

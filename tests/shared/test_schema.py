@@ -90,7 +90,7 @@ def test_plans_add_a_field_of_their_own() -> None:
         (
             [{"path": "replicaCount", "enum": [1, 2], "default": 3}],
             "InvalidParameter",
-            r"parameters\[0\]\.default: 3 is not one of",
+            r"parameters\[0\]\.default: must be one of",
         ),
     ],
 )

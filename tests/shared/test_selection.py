@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shared.charts import inspect
 from shared.errors import Refused
 from shared.selection import Selection, select
-from shared.structural import faults
+from shared.validity import breaks
 from shared.values import (
     Path,
     consumer_values,
@@ -67,7 +67,7 @@ def refused(**spec: Any) -> tuple[str, str]:
 
 @given(MAPS)
 def test_any_chart_s_own_values_are_accepted_by_its_schema(values: dict[str, Any]) -> None:
-    assert faults(selection(values).schema, json.loads(json.dumps(values))) == []
+    assert breaks(json.loads(json.dumps(values)), selection(values).schema) == []
 
 
 def paths_of(values: dict[str, Any], under: Path = ()) -> list[Path]:
