@@ -1,4 +1,4 @@
-"""Fetch, verify and keep the chart of an Offering; from then on it is known by its digest and never fetched again."""
+"""Fetch, verify, check and keep the chart of an Offering; from then on it is known by its digest, not fetched again."""
 
 import asyncio
 import hashlib
@@ -7,16 +7,23 @@ import structlog
 
 from events.charts import ChartRefused, ChartRegistered
 from events.offerings import OfferingApplied
-from shared import charts, finalizers
+from shared import charts, dossier, finalizers
+from shared.check import Subject, check
 from shared.cluster import Cluster
 from shared.conditions import condition
+from shared.discovery import served
 from shared.errors import Refused, RetryLater
 from shared.fetch import Fetcher
 from shared.function import function
 from shared.offering import ChartSource, Offering
+from shared.orders import fingerprint
+from shared.renderer import Renderer
 from shared.reports import offering_of, report_offering
 from shared.resources import OFFERINGS, SECRETS, SYSTEM_NAMESPACE
 from shared.store import ChartStore
+
+CHECK = 1
+"""Changes when the check does: then what passed is checked again."""
 
 log = structlog.get_logger()
 
@@ -35,7 +42,7 @@ def kept_digest(offering: Offering) -> str | None:
 
 
 async def register_chart(
-    event: OfferingApplied, cluster: Cluster, fetcher: Fetcher, store: ChartStore
+    event: OfferingApplied, cluster: Cluster, fetcher: Fetcher, store: ChartStore, renderer: Renderer
 ) -> ChartRegistered | ChartRefused | None:
     offering = await offering_of(cluster, event.offering)
     if offering is None or offering.withdrawn:
@@ -44,6 +51,7 @@ async def register_chart(
     await finalizers.hold(cluster, OFFERINGS, offering.metadata, finalizers.API, "register_chart")
     try:
         chart = await chart_of(offering, cluster, fetcher, store)
+        notes = await checked(offering, chart, cluster, store, renderer)
     except Refused as refused:
         said = condition("ChartReady", False, refused.reason, refused.message, generation)
         last_good = offering.status.chart.model_dump(by_alias=True, exclude_none=True)
@@ -51,9 +59,8 @@ async def register_chart(
             cluster, offering, "register_chart", [said], observedGeneration=generation, chart=last_good
         )
         return ChartRefused(offering=event.offering, generation=generation, reason=refused.reason)
-    said = condition(
-        "ChartReady", True, "Registered", f"{chart.name} {chart.version} is kept as {chart.digest}", generation
-    )
+    kept = f"{chart.name} {chart.version} is kept as {chart.digest}"
+    said = condition("ChartReady", True, "Registered", "; ".join(filter(None, (kept, notes))), generation)
     told = {
         "name": chart.name,
         "version": chart.version,
@@ -84,6 +91,31 @@ async def chart_of(offering: Offering, cluster: Cluster, fetcher: Fetcher, store
     return chart
 
 
+def check_key(offering: Offering, digest: str) -> str:
+    """Names all that the check depends on; a cluster that changed is no reason to check again."""
+    spec = offering.spec.model_dump(mode="json", include={"values", "plans", "policies", "parameters", "release"})
+    return fingerprint(CHECK, digest, offering.metadata.name, spec)
+
+
+async def checked(
+    offering: Offering, chart: charts.Chart, cluster: Cluster, store: ChartStore, renderer: Renderer
+) -> str:
+    """What is worth a sentence; raises Refused with what stands in the way. What passed once is not checked again."""
+    key = check_key(offering, chart.digest)
+    known = await dossier.read(cluster, offering.metadata)
+    if dossier.stands(known, dossier.CHECKED, key):
+        return str(known.get("data", {}).get(dossier.SUMMARY, ""))
+    archive = await store.path(chart.digest)
+    if archive is None:
+        raise RetryLater(f"chart {chart.digest} is not in the store")
+    found = await check(Subject(offering, chart, archive, await served(cluster), renderer))
+    notes = dossier.summary(found)
+    text = dossier.fitted(dossier.findings_document(found), dossier.FINDINGS_LIMIT)
+    data = {dossier.SUMMARY: notes, dossier.FINDINGS: text}
+    await dossier.write(cluster, offering.metadata, "register_chart", dossier.CHECKED, key, data)
+    return notes
+
+
 async def secret_of(offering: Offering, cluster: Cluster) -> dict[str, str] | None:
     auth = offering.spec.chart.auth
     if auth is None:
@@ -96,4 +128,4 @@ async def secret_of(offering: Offering, cluster: Cluster) -> dict[str, str] | No
     return data
 
 
-main = function(register_chart, Cluster, Fetcher, ChartStore)
+main = function(register_chart, Cluster, Fetcher, ChartStore, Renderer)
