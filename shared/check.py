@@ -16,10 +16,10 @@ from shared.helm import HelmFailed
 from shared.kinds import Kinds, Served, defined
 from shared.manifests import Manifest, parse
 from shared.offering import Offering, Plan, Values
-from shared.orders import defaulted, demanded, plans_of, release, with_demanded
+from shared.orders import Order, defaulted, demanded, generic, plans_of, release, with_demanded
 from shared.releases import Release
 from shared.rendered import Findings, findings
-from shared.renderer import Renderer
+from shared.renderer import SECONDS, Renderer
 from shared.values import merge
 
 TICK = 1.1
@@ -35,6 +35,7 @@ class Subject:
     archive: Path
     served: Served
     renderer: Renderer
+    background: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,13 @@ class Checked:
     """Of the default plan; None when nothing could be rendered without what consumers have to give."""
     unstable: list[str]
     warnings: list[str]
+    release: Release | None = None
+    """Whose names stand in all of these."""
 
 
 @dataclass(frozen=True)
 class Rendering:
+    order: Order
     release: Release
     text: str
 
@@ -75,7 +79,7 @@ async def check(subject: Subject) -> Checked:
     if rendered is None or rendered.made is None:
         return Checked(None, [], warnings)
     differing, clocks = await repeated(subject, rendered.made)
-    return Checked(rendered.findings, differing, [*warnings, *clocks])
+    return Checked(rendered.findings, differing, [*warnings, *clocks], rendered.made.release)
 
 
 async def look(subject: Subject, plan: Plan | None) -> Seen:
@@ -93,28 +97,32 @@ async def look(subject: Subject, plan: Plan | None) -> Seen:
     wrong = problems(subject.offering, plan, manifests, found, kinds, made.release.namespace, values)
     if not wrong:
         wrong = await collisions(subject, plan, manifests, kinds, values)
+    wrong = [Problem(each.reason, generic(each.message, made.release)) for each in wrong]
     return Seen(wrong, [*unstated(found, policies.quota, plan), *found.demand.notes], made, found)
 
 
 async def rendering(subject: Subject, plan: Plan | None, sample: int = 0) -> Rendering:
     """What an order of this plan would be rendered to. What consumers have to give is given only if it must be."""
-    offering, digest = subject.offering, subject.chart.digest
+    offering = subject.offering
     try:
-        return await _render(subject, release(offering, digest, defaulted(offering), plan, sample))
+        return await render(subject, Order(defaulted(offering), plan, sample))
     except HelmFailed as failed:
         if not demanded(offering) or failed.reason not in ("TemplateFailed", "ValuesRefused", "HelmFailed"):
             raise
     spec, secrets = with_demanded(offering, subject.chart.values)
     try:
-        return await _render(subject, release(offering, digest, spec, plan, sample, secrets))
+        return await render(subject, Order(spec, plan, sample, secrets))
     except HelmFailed as failed:
         names = ", ".join(each.name or each.path for each in demanded(offering))
         what = f"not checked{on(plan)}: it renders only with values of the consumer's own ({names})"
         raise Incomplete(f"{what}; with sample values Helm says: {failed.message[:500]}") from failed
 
 
-async def _render(subject: Subject, asked: Release) -> Rendering:
-    return Rendering(asked, await subject.renderer.render(subject.archive, asked, subject.served))
+async def render(subject: Subject, order: Order, limit: float = SECONDS) -> Rendering:
+    asked = release(subject.offering, subject.chart.digest, order)
+    background = subject.background
+    text = await subject.renderer.render(subject.archive, asked, subject.served, background=background, limit=limit)
+    return Rendering(order, asked, text)
 
 
 def on(plan: Plan | None) -> str:
@@ -154,7 +162,7 @@ async def repeated(subject: Subject, made: Rendering) -> tuple[list[str], list[s
     if clocks:
         await asyncio.sleep(TICK)
     try:
-        again = await _render(subject, made.release)
+        again = await render(subject, made.order)
         differing = told(await asyncio.to_thread(unstable, made.text, again.text))
     except (HelmFailed, Refused) as error:
         return [f"it does not always render: {error}"[:500]], []

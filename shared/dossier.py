@@ -11,6 +11,7 @@ from shared.cluster import Cluster, Object
 from shared.crds import to_yaml
 from shared.demand import Amounts
 from shared.offering import Metadata
+from shared.orders import generic
 from shared.quantities import shown
 from shared.resources import CONFIG_MAPS, OFFERINGS, SYSTEM_NAMESPACE
 
@@ -59,6 +60,11 @@ async def write(cluster: Cluster, offering: Metadata, by: str, annotation: str, 
 
 
 def findings_document(checked: Checked) -> dict[str, Any]:
+    told: dict[str, Any] = generic(_findings(checked), checked.release) if checked.release else _findings(checked)
+    return told
+
+
+def _findings(checked: Checked) -> dict[str, Any]:
     found = checked.findings
     said: dict[str, Any] = {"warnings": checked.warnings, "nonDeterministic": checked.unstable}
     if found is None:
@@ -103,7 +109,8 @@ def summary(checked: Checked) -> str:
     if checked.warnings:
         more = f" (and {len(checked.warnings) - 1} more warnings)" if len(checked.warnings) > 1 else ""
         parts.append(f"warning: {checked.warnings[0][:300]}{more}")
-    return "; ".join(parts)
+    text = "; ".join(parts)
+    return str(generic(text, checked.release)) if checked.release else text
 
 
 def fitted(document: dict[str, Any], limit: int, to_text: Callable[..., str] = to_yaml) -> str:

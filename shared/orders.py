@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.errors import Refused
@@ -25,20 +25,34 @@ def plans_of(offering: Offering) -> list[Plan | None]:
     return [*sorted(offering.spec.plans, key=lambda plan: not plan.default)] or [None]
 
 
-def release(
-    offering: Offering,
-    digest: str,
-    spec: Values,
-    plan: Plan | None = None,
-    sample: int = 0,
-    values: Values | None = None,
-) -> Release:
-    """What Helm would be asked for; `values` are what no consumer gives in the spec, such as secrets."""
+@dataclass(frozen=True)
+class Order:
+    """What one sample consumer asks for."""
+
+    spec: Values
+    plan: Plan | None = None
+    sample: int = 0
+    secrets: Values = field(default_factory=dict)
+    """At their places in the values: what no consumer gives in the spec."""
+
+
+def release(offering: Offering, digest: str, order: Order) -> Release:
+    """What Helm would be asked for."""
     chart = offering.status.chart.model_copy(update={"digest": digest})
     status = offering.status.model_copy(update={"chart": chart})
-    instance = Instance(metadata=SAMPLES[sample], spec=spec | ({"plan": plan.name} if plan else {}))
+    spec = order.spec | ({"plan": order.plan.name} if order.plan else {})
+    instance = Instance(metadata=SAMPLES[order.sample], spec=spec)
     made = release_for(offering.model_copy(update={"status": status}), instance)
-    return replace(made, values=merge(values or {}, made.values))
+    return replace(made, values=merge(order.secrets, made.values))
+
+
+def generic(told: Any, made: Release) -> Any:
+    """The same with $(release.name) for a sample's own names."""
+    if isinstance(told, str):
+        return told.replace(made.namespace, "$(release.namespace)").replace(made.name, "$(release.name)")
+    if isinstance(told, dict):
+        return {generic(key, made): generic(value, made) for key, value in told.items()}
+    return [generic(each, made) for each in told] if isinstance(told, list) else told
 
 
 def defaulted(offering: Offering) -> Values:
