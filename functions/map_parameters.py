@@ -31,15 +31,24 @@ BUDGET = 60.0
 """Seconds for one Offering."""
 RENDER_SECONDS = 15.0
 TOLD = 60
+PLAN = "plan"
 
 
-def spec_schema(crd: dict[str, Any], version: str) -> dict[str, Any]:
-    """What consumers can set, as the API server has it."""
+def spec_schema(crd: dict[str, Any], version: str, *, plans: bool) -> dict[str, Any]:
+    """What consumers can set, as the API server has it; where there are plans, the plan is no parameter."""
     for each in crd["spec"]["versions"]:
         if each["name"] == version:
-            found: dict[str, Any] = each["schema"]["openAPIV3Schema"]["properties"].get("spec", {})
-            return found
+            spec = each["schema"]["openAPIV3Schema"]["properties"].get("spec", {})
+            names = {name: below for name, below in spec.get("properties", {}).items() if name != PLAN or not plans}
+            return {**spec, "properties": names}
     return {}
+
+
+def fixed(offering: Offering) -> dict[str, Values]:
+    """What wins over consumers on the default plan."""
+    plan = plans_of(offering)[0]
+    on_plan = {f"spec.plans[{plan.name}].values": plan.values} if plan else {}
+    return on_plan | {"spec.values": offering.spec.values}
 
 
 def map_key(offering: Offering, schema: dict[str, Any]) -> str:
@@ -63,6 +72,8 @@ def entry(leaf: Leaf, reached: Reached) -> dict[str, Any]:
     said: dict[str, Any] = {"path": format_path(leaf.path)}
     if reached.not_tried:
         return said | {"notTried": reached.not_tried}
+    if reached.fixed:
+        return said | {"reaches": "nothing", "fixedBy": reached.fixed}
     if not reached.changes:
         return said | {"reaches": "nothing"}
     left = len(reached.changes) - TOLD
@@ -78,7 +89,7 @@ async def map_parameters(event: ApiPublished, cluster: Cluster, store: ChartStor
     crd = await cluster.get(CUSTOM_RESOURCE_DEFINITIONS, event.crd)
     if crd is None:
         return
-    schema = spec_schema(crd, offering.spec.api.version)
+    schema = spec_schema(crd, offering.spec.api.version, plans=bool(offering.spec.plans))
     key = map_key(offering, schema)
     if dossier.stands(await dossier.read(cluster, offering.metadata), dossier.MAPPED, key):
         return
@@ -100,8 +111,7 @@ async def mapped(subject: Subject, schema: dict[str, Any]) -> dict[str, Any]:
     except (HelmFailed, Incomplete, Refused) as error:
         return {"warnings": [f"no parameter was tried: the chart does not render by default: {error}"[:2000]]}
     effective = merge(subject.chart.values, made.release.values)
-    plans = bool(subject.offering.spec.plans)
-    parameters = leaves_of(schema, subject.offering.spec.parameters, effective, plans)
+    parameters = leaves_of(schema, subject.offering.spec.parameters, effective, fixed(subject.offering))
 
     async def text_for(spec: Values) -> str:
         left = max(1.0, min(RENDER_SECONDS, deadline - time.monotonic()))

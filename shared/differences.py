@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from shared.manifests import Manifest, parse_documents, split
+from shared.manifests import Manifest, mapping, parse_documents, split
 from shared.values import Path, format_path
 
 Change = tuple[str, str]
@@ -115,10 +115,17 @@ def _paths(one: Any, other: Any, at: Path) -> Iterator[Path]:
 
 def _entries(values: list[Any]) -> dict[str, Any] | None:
     """The entries of a list by their names, where each has one of its own."""
-    names = [each.get("name") if isinstance(each, dict) else None for each in values]
+    names = [_name(each) for each in values]
     if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
         return None
     return {f"[{name}]": each for name, each in zip(names, values, strict=True)}
+
+
+def _name(value: Any) -> Any:
+    """Of a container, or of a volume claim that is an object itself."""
+    if not isinstance(value, dict):
+        return None
+    return value.get("name") or mapping(value.get("metadata")).get("name")
 
 
 def _numbered(values: list[Any]) -> dict[str, Any]:

@@ -21,23 +21,31 @@ class Leaf:
     current: Any
     secret: bool = False
     """The consumer gives {name, key} of a Secret."""
+    fixed: str | None = None
+    """Where the provider has fixed it all the same."""
 
     @property
     def shown(self) -> str:
         return format_path(self.name)
 
 
-def leaves_of(spec: Schema, parameters: list[Parameter] | None, effective: Values, plan: bool) -> list[Leaf]:
-    """`effective` are the values that a default order comes to. The plan is no parameter, and left out."""
+def leaves_of(
+    spec: Schema, parameters: list[Parameter] | None, effective: Values, fixed: dict[str, Values]
+) -> list[Leaf]:
+    """`effective` are the values that a default order comes to, `fixed` those that win over it, by where they stand."""
     moved = sorted(_moves(parameters or []), key=lambda move: -len(move[0]))
     secrets = {name for name, _ in _moves([each for each in parameters or [] if each.secret])}
     found = []
     for name, schema in _leaves(spec, (), secrets):
-        if plan and name == ("plan",):
-            continue
         path = next((to + name[len(start) :] for start, to in moved if name[: len(start)] == start), name)
-        found.append(Leaf(name, path, schema, get(effective, path), name in secrets))
+        by = next((where for where, values in fixed.items() if _settled(get(values, path))), None)
+        found.append(Leaf(name, path, schema, get(effective, path), name in secrets, by))
     return found
+
+
+def _settled(value: Any) -> bool:
+    """To a map consumers can still add."""
+    return value is not None and not isinstance(value, dict)
 
 
 def _moves(parameters: list[Parameter]) -> Iterator[tuple[Path, Path]]:

@@ -6,11 +6,12 @@ the switch beside it on (`ingress.hosts` with `ingress.enabled`).
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from shared.differences import Unstable, changes
+from shared.differences import Unstable, changes, unstable
 from shared.errors import Refused
 from shared.helm import HelmFailed
 from shared.leaves import Leaf
@@ -34,6 +35,8 @@ class Reached:
     changes: tuple[str, ...] = ()
     when: str | None = None
     not_tried: str | None = None
+    fixed: str | None = None
+    """Where the provider has fixed it."""
 
 
 @dataclass
@@ -52,42 +55,46 @@ class Search:
         return time.monotonic() >= self.deadline
 
     async def differing(self, spec: Values, base: str | None = None) -> list[str]:
-        """What changes with this spec; raises HelmFailed or Refused."""
+        """What changes with this spec; raises HelmFailed or Refused.
+
+        A field that is never the same (a generated password) is reached by what makes it the same.
+        """
         text = await self.render(spec)
         found = await asyncio.to_thread(changes, base or self.base, text, self.apart)
+        if not found and self.apart.fields and not self.out_of_time:
+            still = await asyncio.to_thread(unstable, text, await self.render(spec))
+            found = sorted(self.apart.fields - still.fields)
         return [" ".join(change) for change in found]
 
     async def all(self, parameters: Sequence[Leaf]) -> dict[str, Reached]:
-        single = list(parameters)
-        if len(single) > FEW:
-            single = [leaf for group in groups(parameters) for leaf in await self.left_of(group)]
-        for leaf in single:
-            self.found[leaf.shown] = await self.of(leaf, self.spec)
+        """By the names of the parameters."""
+        if len(parameters) > FEW:
+            for group in groups([leaf for leaf in parameters if not switches(leaf) and not leaf.fixed]):
+                await self.rule_out(group)
+        for leaf in parameters:
+            if leaf.shown not in self.found:
+                self.found[leaf.shown] = await self.of(leaf, self.spec)
         await self.switched([leaf for leaf in parameters if self.found[leaf.shown] == Reached()], parameters)
         return self.found
 
-    async def left_of(self, group: Sequence[Leaf]) -> Sequence[Leaf]:
-        """Those of a group that must be looked at one by one."""
+    async def rule_out(self, group: Sequence[Leaf]) -> None:
+        """A group that changes nothing together is done with; any other is looked at one by one."""
         if self.out_of_time:
-            return group
+            return
         spec = self.spec
         for leaf in group:
-            values = others(leaf.schema, leaf.current)
-            if not values:
-                return group
-            spec = merge(spec, nest(leaf.name, values[0]))
-        try:
-            if await self.differing(spec):
-                return group
-        except (HelmFailed, Refused):
-            return group
-        self.found |= {leaf.shown: Reached() for leaf in group}
-        return ()
+            for value in others(leaf.schema, leaf.current)[:1]:
+                spec = merge(spec, nest(leaf.name, value))
+        with contextlib.suppress(HelmFailed, Refused):
+            if not await self.differing(spec):
+                self.found |= {leaf.shown: Reached() for leaf in group}
 
     async def of(self, leaf: Leaf, spec: Values, base: str | None = None, when: str | None = None) -> Reached:
         """The first of a few other values that changes anything counts."""
         if leaf.secret:
             return Reached(not_tried="it names a Secret, which is read when an instance is installed")
+        if leaf.fixed:
+            return Reached(fixed=leaf.fixed)
         values = others(leaf.schema, leaf.current)
         if not values:
             return Reached(not_tried="it can have no other value")
@@ -137,13 +144,14 @@ def groups(parameters: Sequence[Leaf]) -> Iterable[Sequence[Leaf]]:
     return [parameters[start : start + GROUP] for start in range(0, len(parameters), GROUP)]
 
 
+def switches(leaf: Leaf) -> bool:
+    """Something that is off."""
+    return leaf.schema.get("type") == "boolean" and not leaf.current and leaf.path[-1] in SWITCHES
+
+
 def switch_of(leaf: Leaf, parameters: Sequence[Leaf]) -> Leaf | None:
     """The nearest boolean around it that is off and that consumers can set."""
-    off = {
-        each.path: each
-        for each in parameters
-        if each.schema.get("type") == "boolean" and not each.current and each.path[-1] in SWITCHES
-    }
+    off = {each.path: each for each in parameters if switches(each)}
     for length in range(len(leaf.path) - 1, 0, -1):
         for name in SWITCHES:
             switch = off.get((*leaf.path[:length], name))
