@@ -75,7 +75,7 @@ def items(value: Any) -> list[dict[str, Any]]:
 def split(text: str) -> list[tuple[str, str]]:
     """(source, text) of every document, as Helm separates and heads them."""
     starts = [*_START.finditer(text)]
-    ends = [*(start.start() for start in starts[1:]), len(text)]
+    ends = [*(start.start() for start in starts), len(text)][1:]
     return [(start[1], text[start.end() : end]) for start, end in zip(starts, ends, strict=True)]
 
 

@@ -21,6 +21,7 @@ MEMORY = 1024 * 1024 * 1024
 OUTPUT = 8 * 1024 * 1024
 ERRORS = 1024 * 1024
 AT_ONCE = 2
+HINT = "\n\nUse --debug flag to render out invalid YAML"
 FLAG_LENGTH = 100_000
 API_VERSIONS = 10_000
 
@@ -123,7 +124,7 @@ def why(code: int, errors: str) -> Exception:
         return HelmFailed("TemplateFailed", f"the templates need more than {MEMORY // 1024**2} MiB of memory")
     if code < 0:
         return HelmFailed("Timeout", f"the templates were stopped: they need more than {SECONDS} s of CPU time")
-    return failure("template", errors)
+    return failure("template", errors.replace(HINT, ""))
 
 
 def capabilities(served: Served) -> list[str]:

@@ -77,6 +77,11 @@ def test_lists_are_taken_apart_and_comments_passed_over() -> None:
     ]
 
 
+def test_a_chart_may_render_to_nothing() -> None:
+    assert parse("") == []
+    assert parse("\n") == []
+
+
 def test_a_text_that_looks_like_a_document_is_none() -> None:
     found = manifests(object_("ConfigMap", data={"x": "a\n---\n# Source: made/templates/b.yaml\nb\n"}))
     assert [each.shown for each in found] == ["ConfigMap/x"]
