@@ -59,7 +59,7 @@ def map_key(offering: Offering, schema: dict[str, Any]) -> str:
 
 def document(parameters: list[Leaf], found: dict[str, Reached], made: Release) -> dict[str, Any]:
     idle = [leaf.shown for leaf in parameters if found[leaf.shown] == Reached()]
-    late = [leaf.shown for leaf in parameters if found[leaf.shown].not_tried == OUT_OF_TIME]
+    late = [leaf.shown for leaf in parameters if OUT_OF_TIME in (found[leaf.shown].not_tried or "")]
     warnings = [f"{name} changes nothing in what the chart renders by default" for name in idle]
     if late:
         warnings.append(f"{len(late)} of {len(parameters)} parameters were not tried: {OUT_OF_TIME}")

@@ -120,7 +120,10 @@ class Search:
         bases: dict[str, str | None] = {}
         for leaf in idle:
             switch = switch_of(leaf, parameters)
-            if switch is None or self.out_of_time:
+            if switch is None:
+                continue
+            if self.out_of_time:
+                self.found[leaf.shown] = Reached(not_tried=f"with {switch.shown} off it does nothing; {OUT_OF_TIME}")
                 continue
             spec = merge(self.spec, nest(switch.name, True))
             if switch.shown not in bases:

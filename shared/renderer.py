@@ -123,7 +123,8 @@ def why(code: int, errors: str) -> Exception:
     if "out of memory" in errors[:2000] or "cannot allocate memory" in errors[:2000]:
         return HelmFailed("TemplateFailed", f"the templates need more than {MEMORY // 1024**2} MiB of memory")
     if code < 0:
-        return HelmFailed("Timeout", f"the templates were stopped: they need more than {SECONDS} s of CPU time")
+        limits = f"{SECONDS} s of CPU time, or more memory than there is"
+        return HelmFailed("Timeout", f"the templates were stopped: they need more than {limits}")
     return failure("template", errors.replace(HINT, ""))
 
 

@@ -173,6 +173,15 @@ async def test_what_there_was_no_time_for_is_said() -> None:
     assert found == {name: Reached(not_tried=OUT_OF_TIME) for name in ("a", "b")}
 
 
+async def test_what_was_not_tried_with_its_switch_on_is_no_idle_parameter() -> None:
+    switch, host = leaf("ingress.enabled", "boolean", False), leaf("ingress.host")
+    search = Search(Chart().render, "", {}, unstable("", ""), deadline=-1)
+    search.found = {"ingress.host": Reached()}
+    await search.switched([host], [switch, host])
+    said = "with ingress.enabled off it does nothing; the time for this ran out"
+    assert search.found == {"ingress.host": Reached(not_tried=said)}
+
+
 async def test_a_search_ends_with_its_time() -> None:
     chart = Chart()
 
