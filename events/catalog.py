@@ -42,7 +42,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(OfferingWithdrawn, "offerings", ("offerings_source", "resync"), ("retire_offering",)),
     Entry(ChartRegistered, "offerings", ("register_chart",), ("publish_api",)),
     Entry(ChartRefused, "offerings", ("register_chart",), ("publish_api",)),
-    Entry(ApiPublished, "offerings", ("publish_api",), ()),
+    Entry(ApiPublished, "offerings", ("publish_api",), ("map_parameters",)),
     Entry(ApiRefused, "offerings", ("publish_api",), ()),
     Entry(ApiRetired, "offerings", ("retire_offering",), ()),
     Entry(ResyncTicked, "offerings", ("resync_ping",), ("resync",)),

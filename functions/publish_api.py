@@ -7,14 +7,14 @@ from typing import Any
 
 from events.apis import ApiPublished, ApiRefused
 from events.charts import ChartRefused, ChartRegistered
-from shared import charts, rights, versions
+from shared import charts, dossier, rights, versions
 from shared.cluster import Cluster
 from shared.compatibility import breaking
 from shared.conditions import Condition, condition, find
 from shared.errors import Conflict, Gone, Invalid, NotFound, Refused, RetryLater
 from shared.function import function
 from shared.offering import Offering, OfferingSpec, Policies
-from shared.reports import document_offering, offering_of, report_offering
+from shared.reports import offering_of, report_offering
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, Resource
 from shared.schema import OFFERING_LABEL, api_for
 from shared.store import ChartStore
@@ -80,8 +80,9 @@ async def publish_api(
     except Refused as refusal:
         await tell(cluster, offering, refused(offering, refusal))
         return ApiRefused(offering=event.offering, generation=generation, reason=refusal.reason)
-    documented = await document_offering(cluster, offering, "publish_api", {"sample.yaml": now.sample})
-    api = {"crd": offering.crd, "versions": now.versions, "documentation": documented, "reserved": now.reserved}
+    await dossier.write(cluster, offering.metadata, "publish_api", {dossier.SAMPLE: now.sample})
+    documents = dossier.name_of(offering.metadata)
+    api = {"crd": offering.crd, "versions": now.versions, "documentation": documents, "reserved": now.reserved}
     await report_offering(cluster, offering, "publish_api", published(offering, now), api=api)
     return ApiPublished(offering=event.offering, generation=generation, crd=offering.crd)
 

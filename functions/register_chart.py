@@ -1,55 +1,29 @@
-"""Fetch, verify and keep the chart of an Offering; from then on it is known by its digest and never fetched again."""
-
-import asyncio
-import hashlib
-
-import structlog
+"""Fetch, verify, check and keep the chart of an Offering; from then on it is known by its digest, not fetched again."""
 
 from events.charts import ChartRefused, ChartRegistered
 from events.offerings import OfferingApplied
-from shared import charts, credentials, finalizers, provenance
-from shared.cluster import Cluster, Object
+from shared import charts, dossier, finalizers
+from shared.check import Subject, check
+from shared.cluster import Cluster
 from shared.conditions import condition
+from shared.discovery import served
 from shared.errors import Refused, RetryLater
-from shared.fetch import Fetched, Fetcher, check_verify
+from shared.fetch import Fetcher
 from shared.function import function
-from shared.offering import ChartSource, Offering, SecretRef, Verify
+from shared.offering import Offering
+from shared.orders import fingerprint
+from shared.renderer import Renderer
 from shared.reports import offering_of, report_offering
-from shared.resources import OFFERINGS, SECRETS, SYSTEM_NAMESPACE
+from shared.resources import OFFERINGS
+from shared.sourcing import chart_of, source_hash
 from shared.store import ChartStore
 
-log = structlog.get_logger()
-
-
-def source_hash(source: ChartSource) -> str:
-    """Tells whether the chart asked for is still the one that was fetched, and verified as is asked now."""
-    passed_over = {"auth"} if source.verify else {"auth", "verify"}
-    return hashlib.sha256(source.model_dump_json(exclude=passed_over).encode()).hexdigest()[:32]
-
-
-def kept_digest(offering: Offering) -> str | None:
-    """The digest of a chart that may be in the store already and is what the Offering asks for."""
-    source, known = offering.spec.chart, offering.status.chart
-    if source.archive or source.digest:
-        return source.archive or source.digest
-    return known.digest if known.source == source_hash(source) else None
-
-
-def settled(offering: Offering) -> bool:
-    """Whether the chart as it is asked for was registered before, so that it was verified and its version chosen."""
-    return offering.status.chart.source == source_hash(offering.spec.chart)
-
-
-def pinned(offering: Offering) -> ChartSource:
-    """A range is resolved once: a chart that the store has lost comes back in the version that was chosen then."""
-    source, chosen = offering.spec.chart, offering.status.chart.version
-    if source.repository and chosen and settled(offering):
-        return source.model_copy(update={"version": chosen})
-    return source
+CHECK = 1
+"""Changes when the check does: then what passed is checked again."""
 
 
 async def register_chart(
-    event: OfferingApplied, cluster: Cluster, fetcher: Fetcher, store: ChartStore
+    event: OfferingApplied, cluster: Cluster, fetcher: Fetcher, store: ChartStore, renderer: Renderer
 ) -> ChartRegistered | ChartRefused | None:
     offering = await offering_of(cluster, event.offering)
     if offering is None or offering.withdrawn:
@@ -58,6 +32,7 @@ async def register_chart(
     await finalizers.hold(cluster, OFFERINGS, offering.metadata, finalizers.API, "register_chart")
     try:
         chart = await chart_of(offering, cluster, fetcher, store)
+        notes = await checked(offering, chart, cluster, store, renderer)
     except Refused as refused:
         said = condition("ChartReady", False, refused.reason, refused.message, generation)
         last_good = offering.status.chart.model_dump(by_alias=True, exclude_none=True)
@@ -65,9 +40,8 @@ async def register_chart(
             cluster, offering, "register_chart", [said], observedGeneration=generation, chart=last_good
         )
         return ChartRefused(offering=event.offering, generation=generation, reason=refused.reason)
-    said = condition(
-        "ChartReady", True, "Registered", f"{chart.name} {chart.version} is kept as {chart.digest}", generation
-    )
+    kept = f"{chart.name} {chart.version} is kept as {chart.digest}"
+    said = condition("ChartReady", True, "Registered", "; ".join(filter(None, (kept, notes))), generation)
     told = {
         "name": chart.name,
         "version": chart.version,
@@ -80,58 +54,29 @@ async def register_chart(
     return ChartRegistered(offering=event.offering, generation=generation, digest=chart.digest)
 
 
-async def chart_of(offering: Offering, cluster: Cluster, fetcher: Fetcher, store: ChartStore) -> charts.Chart:
-    """Raises Refused with what is wrong; a source that can't be reached now is a reason too: the resync tries again."""
-    source = offering.spec.chart
-    check_verify(source)
-    digest = kept_digest(offering)
-    kept = await store.path(digest) if digest else None
-    if kept and (settled(offering) or not source.verify):
-        return await asyncio.to_thread(charts.inspect, kept.read_bytes())
-    keys = await keys_of(source.verify or Verify(), cluster)
-    if source.archive:
-        fetched = await pushed(source.archive, store)
-    else:
-        fetched = await fetched_from(pinned(offering), cluster, fetcher)
-    chart = await asyncio.to_thread(charts.inspect, fetched.archive)  # seconds, for a chart at the limits
-    await provenance.check(fetched.archive, f"{chart.name}-{chart.version}.tgz", fetched.evidence, keys)
-    await store.put(fetched.archive)
-    return chart
+def check_key(offering: Offering, digest: str) -> str:
+    """Names all that the check depends on; a cluster that changed is no reason to check again."""
+    spec = offering.spec.model_dump(mode="json", include={"values", "plans", "policies", "parameters", "release"})
+    return fingerprint(CHECK, digest, offering.metadata.name, spec)
 
 
-async def pushed(digest: str, store: ChartStore) -> Fetched:
-    found = await store.path(digest)
-    if found is None:
-        fix = "push it with `chandlery push` and write down the digest that prints"
-        raise Refused("ChartNotFound", f"spec.chart.archive: {digest} was never pushed; {fix}")
-    return Fetched(found.read_bytes(), provenance.Evidence(prov=await store.prov(digest)))
+async def checked(
+    offering: Offering, chart: charts.Chart, cluster: Cluster, store: ChartStore, renderer: Renderer
+) -> str:
+    """What is worth a sentence; raises Refused with what stands in the way. What passed once is not checked again."""
+    key = check_key(offering, chart.digest)
+    known = await dossier.read(cluster, offering.metadata)
+    if dossier.stands(known, dossier.CHECKED, key):
+        return str(known.get("data", {}).get(dossier.SUMMARY, ""))
+    archive = await store.path(chart.digest)
+    if archive is None:
+        raise RetryLater(f"chart {chart.digest} is not in the store")
+    found = await check(Subject(offering, chart, archive, await served(cluster), renderer))
+    notes = dossier.summary(found)
+    text = dossier.fitted(dossier.findings_document(found), dossier.FINDINGS_LIMIT)
+    data = {dossier.SUMMARY: notes, dossier.FINDINGS: text}
+    await dossier.write(cluster, offering.metadata, "register_chart", data, {dossier.CHECKED: key})
+    return notes
 
 
-async def fetched_from(source: ChartSource, cluster: Cluster, fetcher: Fetcher) -> Fetched:
-    login = await secret_of(source.auth.secret_ref, credentials.FIELD, cluster) if source.auth else None
-    try:
-        return await fetcher.fetch(source, None if login is None else login.get("data") or {})
-    except RetryLater as later:
-        raise Refused("ChartUnreachable", f"spec.chart: {later}; it is tried again") from later
-
-
-async def keys_of(verify: Verify, cluster: Cluster) -> provenance.Keys:
-    async def key(ref: SecretRef, name: str, field: str) -> bytes:
-        where = f"{field}.secretRef"
-        return credentials.key_in(await secret_of(ref, where, cluster), name, where)
-
-    return provenance.Keys(
-        keyring=await key(verify.keyring.secret_ref, "keyring", provenance.KEYRING) if verify.keyring else None,
-        cosign=await key(verify.cosign.secret_ref, "cosign.pub", provenance.COSIGN) if verify.cosign else None,
-    )
-
-
-async def secret_of(ref: SecretRef, field: str, cluster: Cluster) -> Object:
-    secret = await cluster.get(SECRETS, ref.name, SYSTEM_NAMESPACE)
-    if secret is None:
-        raise Refused("SecretNotFound", f"{field}.name: namespace {SYSTEM_NAMESPACE} has no Secret {ref.name}")
-    credentials.check_usable(secret, field)
-    return secret
-
-
-main = function(register_chart, Cluster, Fetcher, ChartStore)
+main = function(register_chart, Cluster, Fetcher, ChartStore, Renderer)

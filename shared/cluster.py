@@ -108,6 +108,10 @@ class Cluster:
             return False
         return True
 
+    async def document(self, path: str, media: str = "application/json") -> Object:
+        """What the API server answers on a path of its own, such as /version."""
+        return await self._request("GET", path, media=media)
+
     async def text(self, path: str) -> str:
         """What the API server answers on a path of its own, such as /metrics."""
         url, headers = await self._prepare(path, None)
@@ -176,8 +180,10 @@ class Cluster:
         content_type: str = "application/json",
         accept: str | bool | None = None,
         impersonate: str | None = None,
+        media: str | None = None,
     ) -> Object:
         url, headers = await self._prepare(path, query, accept)
+        headers |= {"Accept": media} if media else {}
         headers["Content-Type"] = content_type
         if impersonate:
             headers["Impersonate-User"] = impersonate

@@ -1,4 +1,4 @@
-"""Helm, as the few things we ask of it: render, apply, history, undo, remove. Another engine can take its place.
+"""Helm, as the few things we ask of it: apply, history, undo, remove. Another engine can take its place.
 
 The real CLI as a subprocess. PyPI's pyhelm3 was found wanting: it runs Helm through a shell, and has no way to bound
 the environment. Values go by standard input; Helm acts as the release's own service account, never as the function.
@@ -116,11 +116,6 @@ class Helm:
         lock = self._turns.setdefault(key, asyncio.Lock())
         async with lock:
             yield
-
-    async def render(self, chart: Path, release: Release) -> str:
-        """The manifests, without a cluster; raises HelmFailed when the templates fail."""
-        arguments = ["template", release.name, str(chart), "--namespace", release.namespace, "--values", "-"]
-        return await self._run(arguments, 30, given=json.dumps(release.values))
 
     async def apply(
         self, chart: Path, release: Release, *, first: bool, slow: Callable[[], Awaitable[None]]

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from events.base import InstanceKey, OfferingKey
-from shared import ownership
 from shared.cluster import Cluster
 from shared.conditions import Condition, find
 from shared.errors import NotFound
 from shared.instance import Instance, address
 from shared.offering import Offering
-from shared.resources import CONFIG_MAPS, OFFERINGS, SYSTEM_NAMESPACE, Resource, of_instance
+from shared.resources import OFFERINGS, Resource, of_instance
 
 
 async def instance_of(cluster: Cluster, key: InstanceKey, generation: int | None = None) -> Instance | None:
@@ -60,24 +59,6 @@ async def report_offering(
 ) -> None:
     metadata = {"name": offering.metadata.name, "uid": offering.metadata.uid}
     await _report(cluster, OFFERINGS, metadata, offering, by, conditions, status)
-
-
-async def document_offering(cluster: Cluster, offering: Offering, by: str, data: dict[str, str]) -> str:
-    """Write what people read of an Offering into its ConfigMap; each function has keys of its own. Returns its name."""
-    name = f"offering-{offering.metadata.name}"[:253].rstrip("-.")
-    owner = {
-        "apiVersion": OFFERINGS.api_version,
-        "kind": OFFERINGS.kind,
-        "name": offering.metadata.name,
-        "uid": offering.metadata.uid,
-    }
-    labels = {
-        ownership.MANAGED_BY: ownership.MANAGER,
-        ownership.OFFERING: ownership.shortened(offering.metadata.name),
-    }
-    metadata = {"name": name, "namespace": SYSTEM_NAMESPACE, "labels": labels, "ownerReferences": [owner]}
-    await cluster.apply(CONFIG_MAPS, {"metadata": metadata, "data": data}, by)
-    return name
 
 
 async def _report(

@@ -186,12 +186,11 @@ async def test_a_workload_that_cannot_run_says_why(world: World) -> None:
     await world.ready("Hello", "one")
 
 
-async def test_an_unknown_plan_and_an_unknown_placeholder_are_refused(world: World) -> None:
-    await world.offered("Hello", "hello", values={"nameOverride": "$(instance.nmae)"})
-    await world.order("Hello", "one")
-    said = await world.says("Hello", "one", "Accepted", "UnknownPlaceholder")
+async def test_an_unknown_placeholder_is_refused(world: World) -> None:
+    await world.offer("Hello", "hello", values={"nameOverride": "$(instance.nmae)"})
+    said = await world.offering_says("Hello", "ChartReady", "UnknownPlaceholder")
     assert "spec.values.nameOverride" in said["message"]
-    await world.says("Hello", "one", "Ready", "UnknownPlaceholder")
+    await world.offering_says("Hello", "Ready", "UnknownPlaceholder")
 
 
 async def test_pods_that_the_namespace_forbids_are_reported(world: World) -> None:

@@ -101,8 +101,9 @@ async def whole_life(world: World, proxy: FaultProxy | None = None) -> None:
 
 
 KILLED = {
-    "register-chart": (1, 2),
+    "register-chart": (1, 2, 3),
     "publish-api": (1, 2, 3),
+    "map-parameters": (1,),
     "admit-instance": (1,),
     "apply-policies": (1, 3),
     "install-release": (1, 3, 5, 6),

@@ -4,8 +4,8 @@ import hashlib
 import json
 from typing import Any
 
-from functions.register_chart import kept_digest, pinned, settled, source_hash
 from shared.offering import ChartSource, Offering
+from shared.sourcing import kept_digest, pinned, settled, source_hash
 from tests.builders import offering
 
 DIGEST = "sha256:" + "a" * 64
