@@ -27,6 +27,7 @@ from shared.cluster import Cluster
 from shared.resources import NAMESPACES, Resource
 from tests.e2e.world import World, conditions, is_ready
 from tests.ports import free_range
+from tests.registration import OFFERINGS, SHAPES, registration
 
 CHART = REPOSITORY / "examples/charts/small"
 AT_ONCE = 2
@@ -47,6 +48,12 @@ def cpu_of(pid: int) -> float:
 
 def rss_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def memory_of(stack: Stack) -> dict[str, int]:
+    """Of our processes and the API server."""
+    watched = ours(stack) | {name: pid for name, pid in processes(stack).items() if name == "apiserver"}
+    return {name: rss_of(pid) for name, pid in watched.items()}
 
 
 def processes(stack: Stack) -> dict[str, int]:
@@ -213,6 +220,8 @@ async def measure(stack: Stack, n: int) -> dict[str, Any]:
         rested = {name: cpu_of(pid) for name, pid in ours(stack).items()}
         memory = sum(rss_of(pid) for pid in ours(stack).values())
     await remove(world, [f"i-{number}" for number in range(n)])
+    with step(f"{len(SHAPES)} large charts, then {OFFERINGS} Offerings"):
+        registered = await registration(world, stack, partial(memory_of, stack))
     await cluster.close()
     all_ready = max(ready.values())
     return {
@@ -227,6 +236,7 @@ async def measure(stack: Stack, n: int) -> dict[str, Any]:
         "requests_per_instance": round((answered - asked) / n, 1),
         "idle_cpu_pct": round(sum(spent(resting, rested).values()) / IDLE_SECONDS * 100, 2),
         "rss_mb": round(memory / 1e6),
+        "registration": registered,
     }
 
 

@@ -118,7 +118,7 @@ class Stack:
         command = self.layout.bin / "chandlery"
         home, code, python = (shlex.quote(str(each)) for each in (self.layout.home, REPOSITORY, sys.executable))
         command.write_text(
-            f'#!/bin/sh\nexport LOCAL=${{LOCAL:-{home}}} PYTHONPATH={code}\nexec {python} -P -m cli "$@"\n'
+            f'#!/bin/sh\nexport LOCAL={home} PYTHONPATH={code}\nexec {python} -P -m cli "$@"\n'
         )
         command.chmod(0o755)
 
