@@ -1,4 +1,4 @@
-"""A chart that refuses an upgrade until its password is handed back is upgraded all the same, with the same password."""
+"""A chart that refuses an upgrade without its password is upgraded all the same, and keeps it."""
 
 import base64
 from typing import Any
