@@ -23,6 +23,7 @@ from shared.attempts import (
     deployed_status,
     failed_status,
     failure_message,
+    forbidden,
     last_good,
     next_step,
     stalled,
@@ -85,6 +86,8 @@ async def install_release(
         said = condition("Deployed", True, "Deployed", message, generation)
         await tell(cluster, key, instance, said, status, result.notes)
         return ReleaseDeployed(instance=key, generation=generation, revision=result.revision)
+    if result.reason == "Forbidden":
+        result = replace(result, message=forbidden(result.message, offering.metadata.name))
     status = failed_status(instance, release, now, result)
     said = condition("Deployed", False, result.reason, failure_message(result, status), generation)
     await tell(cluster, key, instance, said, status, instance.status.notes)

@@ -7,7 +7,7 @@ import structlog
 
 from events.charts import ChartRefused, ChartRegistered
 from events.offerings import OfferingApplied
-from shared import charts, credentials, finalizers, provenance
+from shared import charts, credentials, finalizers, prerequisites, provenance
 from shared.cluster import Cluster, Object
 from shared.conditions import condition
 from shared.errors import Refused, RetryLater
@@ -58,6 +58,7 @@ async def register_chart(
     await finalizers.hold(cluster, OFFERINGS, offering.metadata, finalizers.API, "register_chart")
     try:
         chart = await chart_of(offering, cluster, fetcher, store)
+        note = await prerequisites.provide(cluster, offering, chart)
     except Refused as refused:
         said = condition("ChartReady", False, refused.reason, refused.message, generation)
         last_good = offering.status.chart.model_dump(by_alias=True, exclude_none=True)
@@ -65,9 +66,8 @@ async def register_chart(
             cluster, offering, "register_chart", [said], observedGeneration=generation, chart=last_good
         )
         return ChartRefused(offering=event.offering, generation=generation, reason=refused.reason)
-    said = condition(
-        "ChartReady", True, "Registered", f"{chart.name} {chart.version} is kept as {chart.digest}", generation
-    )
+    message = f"{chart.name} {chart.version} is kept as {chart.digest}{note}"
+    said = condition("ChartReady", True, "Registered", message, generation)
     told = {
         "name": chart.name,
         "version": chart.version,

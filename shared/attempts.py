@@ -8,6 +8,7 @@ from shared.helm import Applied, Revision
 from shared.instance import Instance
 from shared.offering import Offering
 from shared.releases import Release
+from shared.rights import AGGREGATE
 
 FIRST_RETRY = timedelta(seconds=15)
 LAST_RETRY = timedelta(hours=1)
@@ -81,6 +82,20 @@ def failed_status(instance: Instance, release: Release, now: datetime, failure: 
         kept |= {"revision": failure.restored.number, "inputs": failure.restored.inputs}
     again = {"failures": failures, "failedInputs": release.inputs, "retryAt": written(now + wait)}
     return {**kept, "namespace": release.namespace, "name": release.name, **again}
+
+
+def forbidden(message: str, offering: str) -> str:
+    """What Helm's account was refused, and who can do what about it."""
+    if "attempting to grant RBAC permissions not currently held" in message:
+        fix = (
+            "the chart hands out rights that its Helm account doesn't have; let the cluster's administrator put them "
+            f"into a ClusterRole with label {AGGREGATE}: {offering}"
+        )
+    elif "at the cluster scope" in message:
+        fix = "if the chart may make such objects, name their kind in spec.policies.clusterScoped of the offering"
+    else:
+        return message
+    return f"{message}; {fix}"
 
 
 def failure_message(failure: Failure, status: dict[str, Any]) -> str:

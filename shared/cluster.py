@@ -20,6 +20,7 @@ Object = dict[str, Any]
 
 ERRORS: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Gone, 422: Invalid}
 CACHED = {"resourceVersion": "0"}
+DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
 
@@ -114,6 +115,11 @@ class Cluster:
             return False
         return True
 
+    async def discovery(self) -> Iterable[Object]:
+        """Every API group with what it serves, as the API server's aggregated discovery tells."""
+        found = [await self._request("GET", path, accept=DISCOVERY) for path in ("/api", "/apis")]
+        return [group for each in found for group in each["items"]]
+
     async def text(self, path: str) -> str:
         """What the API server answers on a path of its own, such as /metrics."""
         url, headers = await self._prepare(path, None)
@@ -168,7 +174,9 @@ class Cluster:
     async def _prepare(
         self, path: str, query: Mapping[str, str] | None, accept: str | bool | None = None
     ) -> tuple[str, dict[str, str]]:
-        headers = {"Accept": METADATA.format(accept) if isinstance(accept, str) else "application/json"}
+        headers = {"Accept": "application/json"}
+        if isinstance(accept, str):
+            headers["Accept"] = accept if accept == DISCOVERY else METADATA.format(accept)
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], None, None, None)
         url = self._api.configuration.host + path
         return (f"{url}?{urlencode(query)}" if query else url), headers
