@@ -28,6 +28,7 @@ from shared.attempts import (
     next_step,
     stalled,
     too_soon,
+    tried_with,
 )
 from shared.cluster import Cluster
 from shared.conditions import Condition, condition
@@ -63,7 +64,7 @@ async def install_release(
         release = release_for(offering, instance, await read_secrets(cluster, references, key.namespace))
     except Refused:
         return None  # admit_instance says so
-    now = datetime.now(UTC)
+    now, tried = datetime.now(UTC), tried_with(release, offering)
     result: Applied | Failure
     if isinstance(event, ReleaseStalled):
         if not stalled(instance, now, timedelta(seconds=seconds(release.timeout))):
@@ -71,7 +72,7 @@ async def install_release(
         async with helm.turn(release):
             result = await give_up(helm, cluster, instance, release)
     else:
-        if too_soon(instance, release.inputs, now):
+        if too_soon(instance, tried, now):
             return None
         chart = await store.path(release.chart_digest)
         if chart is None:
@@ -88,7 +89,7 @@ async def install_release(
         return ReleaseDeployed(instance=key, generation=generation, revision=result.revision)
     if result.reason == "Forbidden":
         result = replace(result, message=forbidden(result.message, offering.metadata.name))
-    status = failed_status(instance, release, now, result)
+    status = failed_status(instance, release, now, result, tried)
     said = condition("Deployed", False, result.reason, failure_message(result, status), generation)
     await tell(cluster, key, instance, said, status, instance.status.notes)
     return ReleaseFailed(instance=key, generation=generation, reason=result.reason)

@@ -8,6 +8,7 @@ import pytest
 from shared.errors import ApiError
 from shared.helm import acting_as
 from shared.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, Resource
+from shared.rights import role_of
 from tests.archives import chart
 from tests.e2e.test_chart_crds import chart as chart_with_crds
 from tests.e2e.test_chart_crds import crd, group_of, widget
@@ -110,7 +111,8 @@ async def test_what_is_no_longer_allowed_can_still_be_taken_away(world: World, s
 async def test_a_chart_that_hands_out_rights_needs_them_and_the_administrator_may_add_them(
     world: World, serve: Serve
 ) -> None:
-    name = await world.offered("Thing", {"url": serve(chart(all=ROLE))}, policies=allow("ClusterRole"))
+    url = serve(chart("mood: good\n", all=ROLE))
+    name = await world.offered("Thing", {"url": url}, policies=allow("ClusterRole"))
     await world.order("Thing", "one")
     said = await world.says("Thing", "one", "Deployed", "Forbidden")
     assert f"label chandlery.dev/aggregate-to-offering: {name}" in said["message"]
@@ -118,6 +120,12 @@ async def test_a_chart_that_hands_out_rights_needs_them_and_the_administrator_ma
     rule = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}
     added = {"name": f"added-{world.id}", "labels": {"chandlery.dev/aggregate-to-offering": name}}
     await world.cluster.apply(CLUSTER_ROLES, {"metadata": added, "rules": [rule]}, "administrator")
+
+    async def put_together() -> bool:
+        return rule in ((await world.cluster.get(CLUSTER_ROLES, role_of(name))) or {})["rules"]
+
+    await world.eventually(put_together, "the offering's role has it")
+    await world.order("Thing", "one", mood="fine")  # else it is tried again later
     await world.ready("Thing", "one")
     await world.cluster.delete(CLUSTER_ROLES, f"added-{world.id}")
 
