@@ -9,6 +9,7 @@ else's: it is used as it is. Charts of different names are compared by version a
 """
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from shared import documents, semver
 from shared.charts import Chart
 from shared.cluster import Cluster, Object
 from shared.errors import Conflict, Invalid, NotFound, Refused, RetryLater
-from shared.offering import Offering
+from shared.offering import DNS_LABEL, DNS_SUBDOMAIN, Offering
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, GROUP, Resource
 from shared.schema import OFFERING_LABEL
 
@@ -27,8 +28,10 @@ APPLIED = "chandlery.dev/chart-version"
 MANAGER = "chart-crds"
 NODES = 1_000_000
 """YAML nodes of all CRDs of a chart. Those of the largest public charts have about a quarter of that."""
+LIMIT = 200
 ESTABLISH_SECONDS = 10
 NAMED = 5
+WORD = r"^[A-Za-z][A-Za-z0-9]*$"
 
 Step = Literal["apply", "join", "use"]
 
@@ -43,6 +46,8 @@ def crds_of(chart: Chart) -> dict[str, Object]:
         for document in _documents(loaded):
             name = _checked(document, path)
             found[name] = {key: value for key, value in document.items() if key != "status"}
+    if len(found) > LIMIT:
+        raise Refused("InvalidCrd", f"spec.chart: brings {len(found)} CRDs in crds/, {LIMIT} are allowed; split it")
     return found
 
 
@@ -70,12 +75,17 @@ def _checked(crd: Any, path: str) -> str:
         raise Refused("InvalidCrd", f"{path}: has no metadata and spec.names; generate it again")
     if not isinstance(versions, list) or not all(isinstance(each, dict) for each in versions):
         raise Refused("InvalidCrd", f"{path}: spec.versions must be a list")
-    texts = (metadata.get("name"), spec.get("group"), names.get("plural"), names.get("kind"))
-    if not all(isinstance(text, str) and text for text in texts):
-        raise Refused("InvalidCrd", f"{path}: has no metadata.name, spec.group, spec.names.plural and kind")
-    if metadata["name"] != f"{names['plural']}.{spec['group']}":
-        raise Refused("InvalidCrd", f"{path}: metadata.name must be {names['plural']}.{spec['group']}")
-    return str(metadata["name"])
+    for field, text, form in (
+        ("spec.group", spec.get("group"), DNS_SUBDOMAIN),
+        ("spec.names.plural", names.get("plural"), DNS_LABEL),
+        ("spec.names.kind", names.get("kind"), WORD),
+    ):
+        if not isinstance(text, str) or len(text) > 253 or not re.match(form, text) or not text.isprintable():
+            raise Refused("InvalidCrd", f"{path}: {field} is missing, or not what Kubernetes takes for one")
+    wanted = f"{names['plural']}.{spec['group']}"
+    if metadata.get("name") != wanted:
+        raise Refused("InvalidCrd", f"{path}: metadata.name must be {wanted}")
+    return wanted
 
 
 def check_allowed(offering: Offering, names: list[str]) -> None:

@@ -104,6 +104,8 @@ def test_crds_of_the_chart_and_its_subcharts() -> None:
         TEXT.replace("name: widgets.a", "name: gadgets.a"),
         TEXT.replace("kind: Widget", "kind: 5"),
         TEXT.replace("versions: []", "versions: [1]"),
+        TEXT.replace("widgets", "../../../v1/x"),
+        TEXT.replace("a.example.org", "a.example.org/../x"),
         TEXT.replace("group: a.example.org", "group: ''"),
         "{{ template }}",
     ],
