@@ -12,32 +12,39 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from events.base import InstanceKey
 from events.policies import PoliciesApplied
 from events.releases import ReleaseDeployed, ReleaseFailed, ReleaseStalled
+from shared import passwords
 from shared.attempts import (
     Failure,
     deployed_status,
     failed_status,
     failure_message,
+    forbidden,
     last_good,
     next_step,
     stalled,
     too_soon,
+    tried_with,
 )
 from shared.cluster import Cluster
 from shared.conditions import Condition, condition
 from shared.errors import ApiError, Conflict, Refused, RetryLater
 from shared.function import function
 from shared.health import pod_trouble
-from shared.helm import AT_ONCE, Applied, Helm, HelmFailed, seconds
+from shared.helm import AT_ONCE, Applied, Helm, HelmFailed, acting_as, seconds
 from shared.instance import Instance, as_offered
 from shared.releases import Release, release_for
 from shared.reports import instance_of, offering_of, report_instance
-from shared.resources import PODS
+from shared.resources import PODS, SECRETS
 from shared.secrets import read_secrets
 from shared.store import ChartStore
-from shared.values import secret_references
+from shared.values import format_path, secret_references
+
+log = structlog.get_logger()
 
 TRIES = 5
 
@@ -57,7 +64,7 @@ async def install_release(
         release = release_for(offering, instance, await read_secrets(cluster, references, key.namespace))
     except Refused:
         return None  # admit_instance says so
-    now = datetime.now(UTC)
+    now, tried = datetime.now(UTC), tried_with(release, offering)
     result: Applied | Failure
     if isinstance(event, ReleaseStalled):
         if not stalled(instance, now, timedelta(seconds=seconds(release.timeout))):
@@ -65,7 +72,7 @@ async def install_release(
         async with helm.turn(release):
             result = await give_up(helm, cluster, instance, release)
     else:
-        if too_soon(instance, release.inputs, now):
+        if too_soon(instance, tried, now):
             return None
         chart = await store.path(release.chart_digest)
         if chart is None:
@@ -80,7 +87,9 @@ async def install_release(
         said = condition("Deployed", True, "Deployed", message, generation)
         await tell(cluster, key, instance, said, status, result.notes)
         return ReleaseDeployed(instance=key, generation=generation, revision=result.revision)
-    status = failed_status(instance, release, now, result)
+    if result.reason == "Forbidden":
+        result = replace(result, message=forbidden(result.message, offering.metadata.name))
+    status = failed_status(instance, release, now, result, tried)
     said = condition("Deployed", False, result.reason, failure_message(result, status), generation)
     await tell(cluster, key, instance, said, status, instance.status.notes)
     return ReleaseFailed(instance=key, generation=generation, reason=result.reason)
@@ -129,7 +138,7 @@ async def attempt(
     if next_step(history, release.inputs) == "nothing":
         return await helm.read(release)
     try:
-        return await helm.apply(chart, release, first=not history, slow=slow)
+        return await apply(helm, cluster, chart, release, first=not history, slow=slow)
     except HelmFailed as failed:
         troubles = await pod_troubles(cluster, release.namespace) if "Hook" in failed.reason else ()
         good = last_good(history)
@@ -137,6 +146,44 @@ async def attempt(
         if good is None or not after or after[-1].status != "failed":
             return Failure(failed.reason, failed.message, troubles=troubles)  # nothing to go back to, or from
         return await back_to(helm, release, good.number, Failure(failed.reason, failed.message, troubles=troubles))
+
+
+async def apply(
+    helm: Helm, cluster: Cluster, chart: Path, release: Release, *, first: bool, slow: Callable[[], Awaitable[None]]
+) -> Applied:
+    """With the passwords a chart wants handed back at an upgrade, should it say so.
+
+    Such a chart fails before Helm stores anything. `inputs` stay those of the Offering and the consumer. Some charts
+    ask for one password after the other.
+    """
+    known: passwords.Found = {}
+    while True:
+        try:
+            values = passwords.handed_back(release.values, known)
+            return await helm.apply(chart, replace(release, values=values), first=first, slow=slow)
+        except HelmFailed as failed:
+            asks = not first and failed.reason == "TemplateFailed" and not passwords.planted(release.values)
+            asked = passwords.asked_for(failed.output, release.namespace) if asks else ()
+            more = [each for each in asked if each.path not in known]
+            found = await current_passwords(cluster, release.namespace, more)
+            if not found or len(known) + len(found) > passwords.ASKED_LIMIT:
+                raise HelmFailed(failed.reason, passwords.hidden(failed.message, known)) from None
+            log.info("hands passwords back", paths=[format_path(path) for path in found])
+            known |= found
+
+
+async def current_passwords(cluster: Cluster, namespace: str, asked: list[passwords.Asked]) -> passwords.Found:
+    """What stands in the Secrets, as far as the release's own service account may read them."""
+    found: passwords.Found = {}
+    for each in asked:
+        try:
+            secret = await cluster.get(SECRETS, each.secret, namespace, impersonate=acting_as(namespace))
+        except ApiError:
+            continue
+        password = passwords.read(secret or {}, each.key)
+        if password:
+            found[each.path] = password
+    return found
 
 
 async def give_up(helm: Helm, cluster: Cluster, instance: Instance, release: Release) -> Failure:

@@ -29,7 +29,8 @@ def not_enforced(spec: OfferingSpec) -> list[str]:
     """What the Offering asks for and no function does yet: better said than silently left out."""
     policies = spec.policies.model_dump(by_alias=True)
     defaults = Policies().model_dump(by_alias=True)
-    asked = [f"policies.{key}" for key in policies if key != "podSecurity" and policies[key] != defaults[key]]
+    enforced = ("podSecurity", "clusterScoped")
+    asked = [f"policies.{key}" for key in policies if key not in enforced and policies[key] != defaults[key]]
     return asked + [f"plans[{plan.name}].quota" for plan in spec.plans if plan.quota]
 
 

@@ -2,7 +2,7 @@
 
 from events.charts import ChartRefused, ChartRegistered
 from events.offerings import OfferingApplied
-from shared import charts, dossier, finalizers
+from shared import charts, dossier, finalizers, prerequisites
 from shared.check import Subject, check
 from shared.cluster import Cluster
 from shared.conditions import condition
@@ -33,6 +33,7 @@ async def register_chart(
     try:
         chart = await chart_of(offering, cluster, fetcher, store)
         notes = await checked(offering, chart, cluster, store, renderer)
+        notes += await prerequisites.provide(cluster, offering, chart)
     except Refused as refused:
         said = condition("ChartReady", False, refused.reason, refused.message, generation)
         last_good = offering.status.chart.model_dump(by_alias=True, exclude_none=True)

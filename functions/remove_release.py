@@ -1,5 +1,6 @@
 """Take down what an instance had, in reverse order: the release, its namespace, then the hold on the instance.
 
+Its rights in cluster scope go with the namespace, which owns their binding: Helm still has them when it uninstalls.
 It never waits: when the namespace is gone the event source says so, and this step is taken again.
 """
 

@@ -2,7 +2,7 @@
 
 from events.apis import ApiRetired
 from events.offerings import OfferingWithdrawn
-from shared import finalizers, rights
+from shared import finalizers, prerequisites, rights
 from shared.cluster import Cluster
 from shared.conditions import condition
 from shared.finalizers import let_go
@@ -27,6 +27,11 @@ async def retire_offering(event: OfferingWithdrawn, cluster: Cluster, store: Cha
         return None
     if not await api_is_gone(offering, cluster):
         return None  # the event source says when the CRD is gone, or the number of instances changes
+    if staying := await prerequisites.withdraw(cluster, offering.metadata.name):
+        message = f"waits for objects of its chart's kinds to be deleted: {'; '.join(staying)}"
+        said = condition("Ready", False, "ObjectsRemain", message, offering.metadata.generation)
+        await report_offering(cluster, offering, "retire_offering", [said])
+        return None  # the resync looks again
     await rights.revoke(cluster, offering.spec.api.group, offering.plural)
     await forget_chart(offering, cluster, store)
     await let_go(cluster, OFFERINGS, offering.metadata, finalizers.API)

@@ -8,9 +8,11 @@ from shared.helm import Applied, Revision
 from shared.instance import Instance
 from shared.offering import Offering
 from shared.releases import Release
+from shared.rights import AGGREGATE
 
 FIRST_RETRY = timedelta(seconds=15)
 LAST_RETRY = timedelta(hours=1)
+TRIED_LIMIT = 1024
 
 Step = Literal["apply", "nothing", "sweep"]
 
@@ -40,10 +42,16 @@ def last_good(history: list[Revision]) -> Revision | None:
     return next((each for each in reversed(history) if each.status == "deployed"), None)
 
 
-def too_soon(instance: Instance, inputs: str, now: datetime) -> bool:
-    """Whether these very inputs failed a short while ago; anything changed is tried at once."""
+def tried_with(release: Release, offering: Offering) -> str:
+    """What a try depends on: with other rights, the same inputs may do."""
+    rights = offering.spec.policies.cluster_scoped
+    return "+".join([release.inputs, *sorted(rights)])[:TRIED_LIMIT]
+
+
+def too_soon(instance: Instance, tried: str, now: datetime) -> bool:
+    """Whether this very thing failed a short while ago; anything changed is tried at once."""
     known = instance.status.release
-    return bool(known.failed_inputs == inputs and known.retry_at and now < datetime.fromisoformat(known.retry_at))
+    return bool(known.failed_inputs == tried and known.retry_at and now < datetime.fromisoformat(known.retry_at))
 
 
 def stalled(instance: Instance, now: datetime, patience: timedelta) -> bool:
@@ -71,16 +79,32 @@ def deployed_status(release: Release, offering: Offering, done: Applied, now: da
     } | ({"secretVersions": dict(release.secret_versions)} if release.secret_versions else {})
 
 
-def failed_status(instance: Instance, release: Release, now: datetime, failure: Failure) -> dict[str, Any]:
+def failed_status(
+    instance: Instance, release: Release, now: datetime, failure: Failure, tried: str | None = None
+) -> dict[str, Any]:
     """What is deployed stays said; the next try comes later each time."""
-    known = instance.status.release
-    failures = (known.failures or 0) + 1 if known.failed_inputs == release.inputs else 1
+    known, tried = instance.status.release, tried or release.inputs
+    failures = (known.failures or 0) + 1 if known.failed_inputs == tried else 1
     wait = min(FIRST_RETRY * 2 ** min(failures - 1, 20), LAST_RETRY)
     kept = known.model_dump(by_alias=True, exclude_none=True, exclude={"failures", "failed_inputs", "retry_at"})
     if failure.restored:
         kept |= {"revision": failure.restored.number, "inputs": failure.restored.inputs}
-    again = {"failures": failures, "failedInputs": release.inputs, "retryAt": written(now + wait)}
+    again = {"failures": failures, "failedInputs": tried, "retryAt": written(now + wait)}
     return {**kept, "namespace": release.namespace, "name": release.name, **again}
+
+
+def forbidden(message: str, offering: str) -> str:
+    """What Helm's account was refused, and who can do what about it."""
+    if "attempting to grant RBAC permissions not currently held" in message:
+        fix = (
+            "the chart hands out rights that its Helm account doesn't have; let the cluster's administrator put them "
+            f"into a ClusterRole with label {AGGREGATE}: {offering}"
+        )
+    elif "at the cluster scope" in message:
+        fix = "if the chart may make such objects, name their kind in spec.policies.clusterScoped of the offering"
+    else:
+        return message
+    return f"{message}; {fix}"
 
 
 def failure_message(failure: Failure, status: dict[str, Any]) -> str:

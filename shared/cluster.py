@@ -41,14 +41,21 @@ class Cluster:
         await self._api.close()
 
     async def get(
-        self, resource: Resource, name: str, namespace: str | None = None, *, cached: bool = False
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str | None = None,
+        *,
+        cached: bool = False,
+        impersonate: str | None = None,
     ) -> Object | None:
         """None when the object is not there. A kind that is not there is an error: absence of proof is no proof.
 
         `cached` may be a moment old, and costs the API server less.
         """
         try:
-            return await self._request("GET", resource.path(namespace, name), CACHED if cached else {})
+            query = CACHED if cached else {}
+            return await self._request("GET", resource.path(namespace, name), query, impersonate=impersonate)
         except NotFound as missing:
             if missing.of_object:
                 return None

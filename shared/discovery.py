@@ -22,6 +22,12 @@ async def served(cluster: Cluster) -> Served:
     return Served(version["gitVersion"], kinds, unasked, default_class(classes["items"]))
 
 
+async def groups(cluster: Cluster) -> list[Object]:
+    """Every API group with what it serves."""
+    found = await asyncio.gather(*[cluster.document(path, AGGREGATED) for path in ("/api", "/apis")])
+    return [group for each in found for group in each["items"]]
+
+
 def default_class(classes: Iterable[Object]) -> str | None:
     """The newest of those marked so, as Kubernetes chooses."""
     marked = [

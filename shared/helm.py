@@ -59,12 +59,13 @@ REASONS: tuple[tuple[str, re.Pattern[str]], ...] = (
 
 
 class HelmFailed(Exception):
-    """Helm did not do it, and would not if asked the same again at once."""
+    """Helm did not do it, and would not if asked the same again at once. `output` is all it said, unshortened."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, output: str = "") -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
+        self.output = output or message
 
 
 @dataclass(frozen=True)
@@ -122,14 +123,15 @@ class Helm:
     ) -> Applied:
         """Install the `first` revision, or upgrade. Waits for hooks, not for workloads: what they do is watched.
 
-        `slow` is called when it takes longer than Helm itself ever needs: a hook may take minutes.
+        `slow` is called when it takes longer than Helm itself ever needs: a hook may take minutes. What is in the
+        chart's crds/ is not Helm's to make: shared/chart_crds.py has done so when the chart was registered.
         """
         labels = f"{INPUTS}={release.inputs},{HOLDER}={self._heartbeat.holder}"
         history = [] if first else ["--history-max", str(HISTORY_MAX)]
         out = await self._run(
             [
                 *("install" if first else "upgrade", release.name, str(chart), "--values", "-", "--labels", labels),
-                *("--disable-openapi-validation", "--output", "json", *history),
+                *("--skip-crds", "--disable-openapi-validation", "--output", "json", *history),
                 *within(release),
             ],
             seconds(release.timeout),
@@ -265,7 +267,7 @@ def failure(verb: str, errors: str) -> Exception:
     if AWAY.search(errors):
         return RetryLater(f"helm {verb}: the API server can't be reached: {message}", after=2)
     reason = next((reason for reason, pattern in REASONS if pattern.search(errors)), "HelmFailed")
-    return HelmFailed(reason, message or f"helm {verb} failed and said nothing")
+    return HelmFailed(reason, message or f"helm {verb} failed and said nothing", said)
 
 
 def revision(metadata: Object) -> Revision:

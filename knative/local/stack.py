@@ -117,9 +117,7 @@ class Stack:
         """`chandlery`, beside kubectl and helm."""
         command = self.layout.bin / "chandlery"
         home, code, python = (shlex.quote(str(each)) for each in (self.layout.home, REPOSITORY, sys.executable))
-        command.write_text(
-            f'#!/bin/sh\nexport LOCAL={home} PYTHONPATH={code}\nexec {python} -P -m cli "$@"\n'
-        )
+        command.write_text(f'#!/bin/sh\nexport LOCAL={home} PYTHONPATH={code}\nexec {python} -P -m cli "$@"\n')
         command.chmod(0o755)
 
     def _check_ports(self) -> None:

@@ -1,40 +1,10 @@
 """Whatever is wrong is answered on the object, with what to change; and right after it is right, it works."""
 
-from collections.abc import AsyncIterator, Callable
-
 import pytest
-from aiohttp import web
 
 from shared.resources import OFFERINGS
 from tests.archives import archive, chart
-from tests.e2e.world import World, conditions, is_ready
-
-Serve = Callable[[bytes], str]
-
-
-@pytest.fixture
-async def serve() -> AsyncIterator[Serve]:
-    """Puts bytes on a real web server and says at which URL."""
-    kept: dict[str, bytes] = {}
-
-    async def give(request: web.Request) -> web.Response:
-        body = kept.get(request.path)
-        return web.Response(body=body) if body is not None else web.Response(status=404)
-
-    app = web.Application()
-    app.router.add_get("/{name}", give)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-
-    def put(body: bytes) -> str:
-        kept[f"/{len(kept)}.tgz"] = body
-        return f"http://127.0.0.1:{port}/{len(kept) - 1}.tgz"
-
-    yield put
-    await runner.cleanup()
+from tests.e2e.world import Serve, World, conditions, is_ready
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,7 @@ import yaml
 
 from shared.resources import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, SYSTEM_NAMESPACE
 from tests.archives import CHART, archive, chart
-from tests.e2e.test_bad_input import Serve, serve
-from tests.e2e.world import World
-
-__all__ = ["serve"]
+from tests.e2e.world import Serve, World
 
 ROLE = """apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

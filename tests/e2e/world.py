@@ -21,6 +21,9 @@ PATIENCE = 90.0
 
 T = TypeVar("T")
 
+Serve = Callable[[bytes], str]
+"""Puts an archive on a web server and says at which URL."""
+
 
 def conditions(found: Object | None) -> dict[str, Object]:
     return {each["type"]: each for each in (found or {}).get("status", {}).get("conditions", [])}

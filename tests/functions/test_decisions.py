@@ -16,7 +16,16 @@ from functions.remove_release import waits_for
 from functions.report_health import news, ready
 from functions.resync import about_instance, about_offering, due, on_its_way
 from functions.retire_offering import instances_remain
-from shared.attempts import Failure, failed_status, last_good, next_step, stalled, too_soon
+from shared.attempts import (
+    Failure,
+    failed_status,
+    forbidden,
+    last_good,
+    next_step,
+    stalled,
+    too_soon,
+    tried_with,
+)
 from shared.conditions import Condition
 from shared.health import CURRENT, Health
 from shared.helm import Revision
@@ -68,6 +77,31 @@ def test_the_same_inputs_are_tried_again_later_each_time_and_others_at_once() ->
     assert too_soon(found, release.inputs, NOW)
     assert not too_soon(found, "others", NOW)
     assert not too_soon(found, release.inputs, NOW + timedelta(hours=1))
+
+
+def test_the_same_inputs_are_tried_at_once_with_other_rights() -> None:
+    found, plain = instance(), offering()
+    release = release_for(plain, found)
+    status = failed_status(found, release, NOW, FAILURE, tried_with(release, plain))
+    failed = instance(status={"release": status})
+    more = offering(policies={"clusterScoped": ["ClusterRole"]})
+    assert too_soon(failed, tried_with(release, plain), NOW)
+    assert not too_soon(failed, tried_with(release_for(more, found), more), NOW)
+
+
+@pytest.mark.parametrize(
+    ("said", "fix"),
+    [
+        ('User "x" cannot create resource "clusterroles" at the cluster scope', "spec.policies.clusterScoped"),
+        ("x is attempting to grant RBAC permissions not currently held", "aggregate-to-offering: database"),
+        ('User "x" cannot create resource "widgets" in the namespace "y"', ""),
+    ],
+)
+def test_what_helm_is_forbidden_names_who_can_change_it(said: str, fix: str) -> None:
+    told = forbidden(said, "database")
+    assert told.startswith(said)
+    assert fix in told
+    assert fix or told == said
 
 
 def test_what_is_deployed_stays_said_when_an_upgrade_fails() -> None:
