@@ -88,12 +88,6 @@ def _checked(crd: Any, path: str) -> str:
     return wanted
 
 
-def check_allowed(offering: Offering, names: list[str]) -> None:
-    if names and KIND not in offering.spec.policies.cluster_scoped:
-        fix = f"add {KIND} to spec.policies.clusterScoped"
-        raise Refused("ClusterScopedObject", f"spec.chart: brings {KIND}s in crds/: {listed(names)}; {fix}")
-
-
 def step_for(crd: Object, existing: Object | None, offering: str, version: str) -> Step:
     """What to do about one CRD of a chart. Raises Refused when it may not be had."""
     name, group = crd["metadata"]["name"], str(crd["spec"]["group"])

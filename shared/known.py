@@ -7,7 +7,7 @@ value itself. A parent's files go before its subchart's. Whatever a source says,
 import json
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -29,6 +29,8 @@ _OPEN = re.compile(
 _QUANTITIES = ("limits", "requests")
 
 UNSAID = "any; the chart does not say."
+FIXED = "Fixed by the provider: what you set here has no effect."
+"""Not to what: it may be a password."""
 SCHEMA = "values.schema.json"
 LOOKED_AT = 20_000
 SAYING = {
@@ -107,10 +109,10 @@ class Known:
     def declares(self, path: Path) -> bool:
         return has(self.values, path) or self.texts.at(path) is not None or self._stated_at(path) is not None
 
-    def schema_of(self, path: Path, without: Iterable[Path] = ()) -> Schema:
-        """The structural schema of a value and all below it, but for the paths `without`."""
+    def schema_of(self, path: Path, without: Iterable[Path] = (), fixed: Iterable[Path] = ()) -> Schema:
+        """The structural schema of a value and all below it, but for the paths `without`; what is `fixed` says so."""
         value = get(self.values, path) if has(self.values, path) else _MISSING
-        return _Inference(frozenset(without), self.silent).schema(
+        return _Inference(frozenset(without), frozenset(fixed), self.silent).schema(
             path, value, self.texts.at(path) or _Node(), self._stated_at(path)
         )
 
@@ -193,6 +195,7 @@ def _also_at(path: Path, part: Part, chart: Chart) -> Iterator[Path]:
 @dataclass(frozen=True)
 class _Inference:
     without: frozenset[Path]
+    fixed: frozenset[Path]
     silent: frozenset[Path]
 
     def schema(self, path: Path, value: Any, node: _Node, stated: Schema | None) -> Schema:
@@ -219,7 +222,8 @@ class _Inference:
         if value is not _MISSING and not isinstance(value, Mapping):
             found = widened(found, value)
         unknown = unsaid(found, kinds) if stated is None else ""
-        description = describe(node.told.description or described, unknown, shown_default(value, node.told))
+        default = FIXED if is_fixed(path, self.fixed) else shown_default(value, node.told)
+        description = describe(node.told.description or described, unknown, default)
         return {**found, "description": description} if description else _undescribed(found)
 
     def _map(self, path: Path, value: Mapping[str, Any], node: _Node, stated: Schema | None) -> Schema:
@@ -298,6 +302,10 @@ class _Inference:
             if (*path, key) not in self.without
         }
         return {**stated, "properties": properties}
+
+
+def is_fixed(path: Path, fixed: Collection[Path]) -> bool:
+    return bool(fixed) and any(path[:length] in fixed for length in range(1, len(path) + 1))
 
 
 def says_nothing(schema: Schema) -> bool:

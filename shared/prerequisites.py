@@ -13,7 +13,6 @@ async def provide(cluster: Cluster, offering: Offering, chart: Chart) -> str:
     """Raises Refused; what there is to tell of it, beginning with a semicolon, or nothing."""
     name, wanted = offering.metadata.name, offering.spec.policies.cluster_scoped
     crds = await asyncio.to_thread(chart_crds.crds_of, chart) if chart.crds else {}
-    chart_crds.check_allowed(offering, sorted(crds))
     scoped = scoped_kinds.cluster_scoped(wanted, await groups(cluster), crds.values()) if wanted else set()
     steps = await chart_crds.plan(cluster, offering, chart, crds)
     namespaced, brought = scoped_kinds.brought(crds.values(), "Namespaced"), scoped_kinds.brought(crds.values())

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from shared.known import FIXED
 from shared.offering import Offering, Values
 from shared.structural import INT_OR_STRING, Schema
 
@@ -41,6 +42,8 @@ def _fields(schema: Schema, defaults: Any, required: list[str]) -> Iterator[str]
     properties: dict[str, Schema] = schema.get("properties", {})
     for name in sorted(properties, key=lambda each: each not in required):
         found = properties[name]
+        if FIXED in found.get("description", ""):
+            continue
         given = defaults.get(name) if isinstance(defaults, dict) else None
         for line in _field(name, found, given):
             yield f"  {line}" if name in required or line.startswith("##") else f"  # {line}"

@@ -5,7 +5,6 @@ it), nor through the globals of a subchart, nor through a value that the chart c
 """
 
 import difflib
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 
 from shared.charts import Chart
 from shared.errors import Refused
-from shared.known import Known, describe, shown_default, unknown_line
+from shared.known import FIXED, Known, describe, is_fixed, shown_default, unknown_line
 from shared.offering import Offering, Parameter, Values
 from shared.structural import ANY, INT_OR_STRING, PRESERVE, Schema, type_of
 from shared.validity import breaks
@@ -150,7 +149,7 @@ def select(offering: Offering, chart: Chart) -> Selection:
     chosen = choices(offering, known)
     kept = reserved(chart, chosen)
     if offering.spec.parameters is None:
-        spec, defaults = known.schema_of((), pinned), without(known.values, pinned)
+        spec, defaults = known.schema_of((), (), pinned), known.values
     else:
         defaults = {}
         spec = {"type": "object", "properties": {}}
@@ -158,11 +157,11 @@ def select(offering: Offering, chart: Chart) -> Selection:
         for choice in chosen:
             check_place(choice, placed)
             take_out(spec, choice, placed)
-            schema = exposed(choice, known, [*pinned, *kept], fixed_line(choice, pinned, offering.spec.values))
+            schema = exposed(choice, known, kept, pinned)
             place(spec, choice, schema)
             placed[choice.name] = choice.path
             if not choice.parameter.secret:
-                chosen_by_chart = without(nest(choice.path, get(known.values, choice.path)), [*pinned, *kept])
+                chosen_by_chart = without(nest(choice.path, get(known.values, choice.path)), kept)
                 defaults = merge(defaults, nest(choice.name, get(chosen_by_chart, choice.path)))
     spec.pop("description", None)
     if offering.spec.plans:
@@ -172,13 +171,6 @@ def select(offering: Offering, chart: Chart) -> Selection:
     with_defaults(spec)
     places = None if offering.spec.parameters is None else tuple((each.name, each.path) for each in chosen)
     return Selection(spec, kept, immutable_rules(chosen), places, defaults)
-
-
-def fixed_line(choice: Choice, pinned: list[Path], values: Values) -> str:
-    """A parameter by name that the provider fixes as well says so; what is fixed inside a map is not shown at all."""
-    if not any(choice.path[: len(path)] == path for path in pinned):
-        return ""
-    return f"Fixed by the provider: {json.dumps(get(values, choice.path), ensure_ascii=False)}"
 
 
 def check_place(choice: Choice, placed: dict[Path, Path]) -> None:
@@ -225,12 +217,12 @@ def place(spec: Schema, choice: Choice, schema: Schema) -> None:
         where["required"] = sorted({*where.get("required", []), last})
 
 
-def exposed(choice: Choice, known: Known, hidden: list[Path], fixed: str) -> Schema:
+def exposed(choice: Choice, known: Known, hidden: list[Path], fixed: list[Path]) -> Schema:
     """What the chart says of a value, and over it what the provider says."""
     parameter, field = choice.parameter, choice.field
     if parameter.secret:
         return {**SECRET, "description": parameter.description or known.description(choice.path)}
-    found = known.schema_of(choice.path, hidden)
+    found = known.schema_of(choice.path, hidden, fixed)
     kind = stated_type(parameter, found, get(known.values, choice.path))
     schema = found if kind in (None, found.get("type")) else {**TYPES[str(kind)]()}
     schema |= bounds(parameter, schema, field)
@@ -242,10 +234,13 @@ def exposed(choice: Choice, known: Known, hidden: list[Path], fixed: str) -> Sch
     if parameter.immutable:
         check_immutable(choice, schema)
         schema["x-kubernetes-validations"] = [UNCHANGED]
+    default = shown_default(parameter.default) if stated else known.default(choice.path)
+    if is_fixed(choice.path, fixed):
+        default = FIXED
     description = describe(
         parameter.description or known.description(choice.path),
         "" if kind else unknown_line(found.get("description", "")),
-        fixed or (shown_default(parameter.default) if stated else known.default(choice.path)),
+        default,
     )
     return {**schema, "description": description} if description else schema
 

@@ -68,7 +68,7 @@ async def test_a_chart_with_crds_is_refused_unless_they_are_allowed(world: World
     await world.offer("Shop", {"url": url})
     said = await world.offering_says("Shop", "ChartReady", "ClusterScopedObject")
     assert said["message"] == (
-        f"spec.chart: brings CustomResourceDefinitions in crds/: widgets.{group}; "
+        f"crds/all.yaml: CustomResourceDefinition/widgets.{group} would be installed for the whole cluster; "
         "add CustomResourceDefinition to spec.policies.clusterScoped"
     )
     assert await found(world) is None

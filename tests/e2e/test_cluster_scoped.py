@@ -1,6 +1,5 @@
 """Cluster-scoped objects: made where the Offering names their kind, by its instances only, and gone with them."""
 
-import json
 from typing import Any
 
 import pytest
@@ -159,16 +158,11 @@ async def test_a_cluster_scoped_kind_that_the_chart_itself_brings(world: World, 
     assert (await world.cluster.list(widgets))["items"] == []
 
 
-async def test_namespaces_and_crds_in_templates_work_the_same_way(world: World, serve: Serve) -> None:
+async def test_namespaces_in_templates_work_the_same_way(world: World, serve: Serve) -> None:
     home = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {NAME}-more}}\n"
-    kind = chart_crd_template(group_of(world))
-    url = serve(chart(home=home, crd=kind))
-    await world.offered("Thing", {"url": url}, policies=allow("Namespace", "CustomResourceDefinition"))
+    url = serve(chart(home=home))
+    await world.offered("Thing", {"url": url}, policies=allow("Namespace"))
     await world.order("Thing", "one")
     ready = await world.ready("Thing", "one")
     await world.delete("Thing", "one")
     await world.gone("Thing", "one", ready["metadata"]["uid"])
-
-
-def chart_crd_template(group: str) -> str:
-    return json.dumps({key: value for key, value in crd(group).items() if key != "status"})

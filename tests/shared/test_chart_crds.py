@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from shared import charts
-from shared.chart_crds import check_allowed, crds_of, labelled, step_for
+from shared.chart_crds import crds_of, labelled, step_for
 from shared.errors import Refused
 from tests.archives import CHART, archive
-from tests.builders import offering
 
 CRD = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -115,17 +114,6 @@ def test_what_is_no_crd_is_refused_with_the_file(text: str) -> None:
     with pytest.raises(Refused) as refused:
         crds_of(chart)
     assert refused.value.message.startswith("crds/a.yaml: ")
-
-
-def test_crds_must_be_allowed_by_name() -> None:
-    check_allowed(offering(policies={"clusterScoped": ["CustomResourceDefinition"]}), ["a"])
-    check_allowed(offering(), [])
-    with pytest.raises(Refused) as refused:
-        check_allowed(offering(policies={"clusterScoped": ["ClusterRole"]}), [f"k{number}.x" for number in range(7)])
-    assert refused.value.message == (
-        "spec.chart: brings CustomResourceDefinitions in crds/: k0.x, k1.x, k2.x, k3.x, k4.x and 2 more; "
-        "add CustomResourceDefinition to spec.policies.clusterScoped"
-    )
 
 
 def test_a_chart_says_nothing_in_our_name() -> None:

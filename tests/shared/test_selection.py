@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shared.charts import inspect
 from shared.errors import Refused
+from shared.known import FIXED
 from shared.selection import Selection, select
 from shared.validity import breaks
 from shared.values import (
@@ -110,18 +111,22 @@ def test_an_empty_spec_changes_nothing(values: dict[str, Any]) -> None:
     assert consumer_values(offering(parameters=paths[:5]).spec.parameters, {}) == {}
 
 
-def test_a_map_is_a_parameter_with_all_that_is_in_it_but_what_the_provider_fixes() -> None:
+def test_a_map_is_a_parameter_with_all_that_is_in_it() -> None:
     found = selection(
         parameters=[{"path": "primary", "name": "main"}], values={"primary": {"persistence": {"enabled": True}}}
     )
-    assert names(found.schema) == {"main": {"persistence": {"size": {}}, "resources": {}}}
-    assert found.defaults == {"main": {"persistence": {"size": "8Gi"}, "resources": {}}}
+    assert names(found.schema) == {"main": {"persistence": {"size": {}, "enabled": {}}, "resources": {}}}
+    assert found.schema["properties"]["main"]["properties"]["persistence"]["properties"]["enabled"] == {
+        "type": "boolean",
+        "description": FIXED,
+    }
+    assert found.defaults == {"main": DEEP["primary"]}
 
 
 def test_a_parameter_that_the_provider_fixes_says_so() -> None:
     found = selection(parameters=[SIZE], values={"primary": {"persistence": {"size": "1Gi"}}}).schema
     size = found["properties"]["primary"]["properties"]["persistence"]["properties"]["size"]
-    assert size == {"type": "string", "description": 'Fixed by the provider: "1Gi"'}
+    assert size == {"type": "string", "description": FIXED}
 
 
 def test_patterns_choose_several() -> None:
