@@ -4,6 +4,7 @@ A difference breaks when something that was right before may be wrong after it. 
 schemas alone (two patterns, two rules), any change counts as one.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -136,7 +137,7 @@ def _rules(old: Schema, new: Schema, at: str) -> Iterator[Difference]:
     """Only what a rule asks counts, not how it says so."""
     known = [_rule(each) for each in old.get("x-kubernetes-validations", [])]
     for each in new.get("x-kubernetes-validations", []):
-        if _rule(each) in known:
+        if _rule(each) in known or _of_a_new_field(each, old):
             continue
         if each["rule"] in IMMUTABLE:
             yield Difference(at, "immutable", "can no longer be changed once it is set")
@@ -145,6 +146,18 @@ def _rules(old: Schema, new: Schema, at: str) -> Iterator[Difference]:
     for key in ("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type"):
         if new.get(key, "atomic") != old.get(key, "atomic") and new.get(key) in ("set", "map"):
             yield Difference(at, "rule", f"{key} was {said(old.get(key))}, is now {new[key]}")
+
+
+_STEP = re.compile(r"\.([^.\[\]]+)|\['([^']*)'\]")
+
+
+def _of_a_new_field(rule: dict[str, Any], old: Schema) -> bool:
+    """A rule that says which field it is about hurts nobody when that field is new."""
+    steps = [plain or quoted for plain, quoted in _STEP.findall(rule.get("fieldPath", ""))]
+    found: Any = old
+    for step in steps[1:]:  # the first is the spec itself
+        found = found.get("properties", {}).get(step) if isinstance(found, dict) else None
+    return bool(steps) and found is None
 
 
 def _rule(rule: dict[str, Any]) -> tuple[str, bool]:

@@ -21,9 +21,8 @@ def sample(offering: Offering, spec: Schema, defaults: Values) -> str:
     api = offering.spec.api
     about = api.description or f"{api.kind} as offered by {offering.metadata.name}."
     head = [
-        *_comment(
-            f"{about} Edit this and `kubectl apply -f` it. What is commented out is optional; it shows the defaults."
-        ),
+        *_comment(about),
+        "# Edit this and `kubectl apply -f` it. What is commented out is optional and shows the default.",
         f"apiVersion: {api.group}/{api.version}",
         f"kind: {api.kind}",
         "metadata:",

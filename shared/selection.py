@@ -333,9 +333,14 @@ def immutable_rules(chosen: list[Choice]) -> list[Schema]:
     for choice in chosen:
         if choice.parameter.immutable:
             steps = ".".join(f"?{cel_name(step, choice.field)}" for step in ("spec", *choice.name))
-            message = f"spec.{format_path(choice.name)} {UNCHANGED['message']}"
-            rules.append({"rule": f"self.{steps}.hasValue() == oldSelf.{steps}.hasValue()", "message": message})
+            rule = f"self.{steps}.hasValue() == oldSelf.{steps}.hasValue()"
+            rules.append({**UNCHANGED, "rule": rule, "fieldPath": field_path(("spec", *choice.name))})
     return rules
+
+
+def field_path(path: Path) -> str:
+    """As `fieldPath` of a rule writes it."""
+    return "".join(f".{step}" if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", step) else f"['{step}']" for step in path)
 
 
 _CEL_KEYWORDS = {

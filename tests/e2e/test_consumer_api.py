@@ -59,7 +59,7 @@ async def test_kubectl_shows_and_keeps_the_rules(world: World) -> None:
     kubectl = ("-n", world.namespace, "patch", plural, "orders", "--type=merge", "-p")
     for spec, words in (
         ('{"spec": {"storage": "6Gi"}}', "spec.storage: Invalid value"),
-        ('{"spec": {"storage": null}}', "spec.storage can't be changed once the instance was made"),
+        ('{"spec": {"storage": null}}', "spec.storage: Invalid value: can't be changed once the instance was made"),
         ('{"spec": {"replicas": 4}}', "should be less than or equal to 3"),
     ):
         assert words in world.kubectl(*kubectl, spec, fails=True)

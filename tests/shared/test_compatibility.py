@@ -356,3 +356,13 @@ def test_what_was_right_is_right_where_no_difference_breaks(data: st.DataObject,
 )
 def test_what_is_wrong_with_a_spec_is_told_without_what_it_holds(spec: Any, schema: Schema, said: list[str]) -> None:
     assert sorted(breaks(spec, schema)) == sorted(said)
+
+
+def test_a_rule_about_a_field_that_is_new_breaks_nobody() -> None:
+    rule = {"rule": "self.?spec.?disk.hasValue() == oldSelf.?spec.?disk.hasValue()", "fieldPath": ".spec.disk"}
+    text = {"type": "string"}
+    before = {"type": "object", "properties": {"size": text}}
+    after = {"type": "object", "properties": {"size": text, "disk": text}, "x-kubernetes-validations": [rule]}
+    assert breaking(differences(before, after)) == []
+    known = {"type": "object", "properties": {"size": text, "disk": text}}
+    assert [each.kind for each in breaking(differences(known, after))] == ["rule"]
