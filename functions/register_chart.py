@@ -33,7 +33,7 @@ async def register_chart(
     try:
         chart = await chart_of(offering, cluster, fetcher, store)
         notes = await checked(offering, chart, cluster, store, renderer)
-        notes += await prerequisites.provide(cluster, offering, chart)
+        needs = await prerequisites.provide(cluster, offering, chart)
     except Refused as refused:
         said = condition("ChartReady", False, refused.reason, refused.message, generation)
         last_good = offering.status.chart.model_dump(by_alias=True, exclude_none=True)
@@ -42,7 +42,7 @@ async def register_chart(
         )
         return ChartRefused(offering=event.offering, generation=generation, reason=refused.reason)
     kept = f"{chart.name} {chart.version} is kept as {chart.digest}"
-    said = condition("ChartReady", True, "Registered", "; ".join(filter(None, (kept, notes))), generation)
+    said = condition("ChartReady", True, "Registered", "; ".join(filter(None, (kept, needs, notes))), generation)
     told = {
         "name": chart.name,
         "version": chart.version,

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from shared import chart_crds, rights, scoped_kinds
+from shared import chart_crds, rights, scopes
 from shared.charts import Chart
 from shared.cluster import Cluster
 from shared.discovery import groups
@@ -10,12 +10,12 @@ from shared.offering import Offering
 
 
 async def provide(cluster: Cluster, offering: Offering, chart: Chart) -> str:
-    """Raises Refused; what there is to tell of it, beginning with a semicolon, or nothing."""
+    """What there is to tell of it; raises Refused."""
     name, wanted = offering.metadata.name, offering.spec.policies.cluster_scoped
     crds = await asyncio.to_thread(chart_crds.crds_of, chart) if chart.crds else {}
-    scoped = scoped_kinds.cluster_scoped(wanted, await groups(cluster), crds.values()) if wanted else set()
+    scoped = scopes.cluster_scoped(wanted, await groups(cluster), crds.values()) if wanted else set()
     steps = await chart_crds.plan(cluster, offering, chart, crds)
-    namespaced, brought = scoped_kinds.brought(crds.values(), "Namespaced"), scoped_kinds.brought(crds.values())
+    namespaced, brought = scopes.brought(crds.values(), "Namespaced"), scopes.brought(crds.values())
     # Rights first: without those to list its objects, a CRD could not be taken away again.
     await rights.provide(cluster, name, namespaced=namespaced, brought=brought, cluster_scoped=scoped)
     await chart_crds.bring(cluster, offering, chart, crds)
@@ -25,7 +25,7 @@ async def provide(cluster: Cluster, offering: Offering, chart: Chart) -> str:
         f"not of this chart and used as they are: {chart_crds.listed(foreign)}" if foreign else "",
         f"no longer in the chart, but in use: {'; '.join(staying)}" if staying else "",
     ]
-    return "".join(f"; {each}" for each in told if each)
+    return "; ".join(each for each in told if each)
 
 
 async def withdraw(cluster: Cluster, offering: str) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import Refused
 from shared.rights import MAKING, REMOVING, allowed, rules_on
-from shared.scoped_kinds import brought, cluster_scoped
+from shared.scopes import brought, cluster_scoped
 
 
 def served(group: str, **kinds: str) -> dict[str, Any]:
@@ -38,6 +38,7 @@ def test_a_name_means_every_cluster_scoped_kind_that_has_it() -> None:
         ("b.io", "issuers"),
         ("c.io", "things"),
     }
+    assert cluster_scoped(["Issuer.b.io"], DISCOVERY, CRDS) == {("b.io", "issuers")}
     assert cluster_scoped(["Widget"], DISCOVERY, CRDS) == {("x.io", "widgets")}
 
 

@@ -12,14 +12,15 @@ FIELD = "spec.policies.clusterScoped"
 def cluster_scoped(
     wanted: Iterable[str], discovery: Iterable[Mapping[str, Any]], crds: Iterable[Mapping[str, Any]]
 ) -> set[Kind]:
-    """Of those the API server serves, or the chart's own CRDs make. A name that several groups have means all of them.
+    """Of those the API server serves, or the chart's own CRDs make. A name that several groups have means all of
+    them, Kind.group only one.
 
     Raises Refused for a kind that is not there, or lives in namespaces: nobody needs to allow that.
     """
     served = [*_served(discovery), *_brought(crds)]
     found: set[Kind] = set()
     for index, kind in enumerate(wanted):
-        named = [(scope, group, plural) for name, scope, group, plural in served if name == kind]
+        named = [(scope, group, plural) for name, scope, group, plural in served if kind in (name, f"{name}.{group}")]
         hits = {(group, plural) for scope, group, plural in named if scope == "Cluster"}
         if not hits:
             why = "lives in namespaces and is always allowed: take it out" if named else "is not served by this cluster"
