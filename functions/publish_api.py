@@ -23,6 +23,7 @@ from shared.versions import EDITION, Crd
 from shared.webhook import Webhook
 
 ESTABLISH_SECONDS = 10
+ENFORCED = ("podSecurity", "clusterScoped")
 
 
 def not_enforced(spec: OfferingSpec) -> list[str]:
