@@ -1,5 +1,6 @@
 """Cluster-scoped objects: made where the Offering names their kind, by its instances only, and gone with them."""
 
+import json
 from typing import Any
 
 import pytest
@@ -66,37 +67,24 @@ async def test_an_allowed_kind_is_made_changed_and_taken_away(world: World, serv
     assert name not in str(await world.cluster.list(CLUSTER_ROLES))
 
 
-async def test_a_kind_that_is_not_allowed_is_forbidden_and_says_what_to_do(world: World, serve: Serve) -> None:
+async def test_a_kind_that_is_not_allowed_is_refused_until_it_is(world: World, serve: Serve) -> None:
     url = serve(chart("priority: 5\n", all=PRIORITY))
     await world.offer("Thing", {"url": url})
-    if not await allowed_to_register(world):
-        return  # refused even before
-    await world.order("Thing", "one")
-    said = await world.says("Thing", "one", "Deployed", "Forbidden")
-    assert "name their kind in spec.policies.clusterScoped" in said["message"]
-    found = await world.instance("Thing", "one")
-    assert found
-    assert await binding(world, found["status"]["release"]["namespace"]) is None
+    said = await world.offering_says("Thing", "ChartReady", "ClusterScopedObject")
+    assert "add PriorityClass to spec.policies.clusterScoped" in said["message"]
+    assert world.offering_name("Thing") not in str(await world.cluster.list(CLUSTER_ROLES))
     await world.offered("Thing", {"url": url}, policies=allow("PriorityClass"))
+    await world.order("Thing", "one")
     await world.ready("Thing", "one")
 
 
-async def allowed_to_register(world: World) -> bool:
-    async def decided() -> str | None:
-        found = await world.offering("Thing")
-        told = {each["type"]: each for each in (found or {}).get("status", {}).get("conditions", [])}
-        return told.get("Ready", {}).get("reason")
-
-    return await world.eventually(decided, "the chart is registered or refused") == "Published"
-
-
 async def test_what_is_no_longer_allowed_can_still_be_taken_away(world: World, serve: Serve) -> None:
-    url = serve(chart("priority: 5\n", all=PRIORITY))
-    await world.offered("Thing", {"url": url}, policies=allow("PriorityClass"))
+    url, parameters = serve(chart("priority: 5\nmood: good\n", all=PRIORITY)), [{"path": "mood"}]
+    await world.offered("Thing", {"url": url}, parameters=parameters, policies=allow("PriorityClass"))
     await world.order("Thing", "one")
     ready = await world.ready("Thing", "one")
     namespace = ready["status"]["release"]["namespace"]
-    await world.offered("Thing", {"url": url}, policies=allow(), values={"priority": None})
+    await world.offered("Thing", {"url": url}, parameters=parameters, policies=allow(), values={"priority": None})
 
     async def taken_away() -> bool:
         return await world.cluster.get(PRIORITY_CLASSES, namespace) is None
@@ -158,11 +146,17 @@ async def test_a_cluster_scoped_kind_that_the_chart_itself_brings(world: World, 
     assert (await world.cluster.list(widgets))["items"] == []
 
 
-async def test_namespaces_in_templates_work_the_same_way(world: World, serve: Serve) -> None:
+async def test_namespaces_and_crds_in_templates_work_the_same_way(world: World, serve: Serve) -> None:
     home = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {NAME}-more}}\n"
-    url = serve(chart(home=home))
-    await world.offered("Thing", {"url": url}, policies=allow("Namespace"))
+    kind = chart_crd_template(group_of(world))
+    url = serve(chart(home=home, crd=kind))
+    policies = allow("Namespace", "CustomResourceDefinition") | {"limits": {"instances": 1}}
+    await world.offered("Thing", {"url": url}, policies=policies)
     await world.order("Thing", "one")
     ready = await world.ready("Thing", "one")
     await world.delete("Thing", "one")
     await world.gone("Thing", "one", ready["metadata"]["uid"])
+
+
+def chart_crd_template(group: str) -> str:
+    return json.dumps({key: value for key, value in crd(group).items() if key != "status"})
