@@ -85,7 +85,7 @@ async def install_release(
         status = deployed_status(release, offering, result, datetime.now(UTC))
         message = f"{status['chart']} {status['version']}, revision {result.revision}"
         said = condition("Deployed", True, "Deployed", message, generation)
-        await tell(cluster, key, instance, said, status, result.notes)
+        await tell(cluster, key, instance, said, status, passwords.hidden(result.notes, release.secrets))
         return ReleaseDeployed(instance=key, generation=generation, revision=result.revision)
     if result.reason == "Forbidden":
         result = replace(result, message=forbidden(result.message, offering.metadata.name))
@@ -167,7 +167,9 @@ async def apply(
             more = [each for each in asked if each.path not in known]
             found = await current_passwords(cluster, release.namespace, more)
             if not found or len(known) + len(found) > passwords.ASKED_LIMIT:
-                raise HelmFailed(failed.reason, passwords.hidden(failed.message, known)) from None
+                raise HelmFailed(
+                    failed.reason, passwords.hidden(failed.message, [*known.values(), *release.secrets])
+                ) from None
             log.info("hands passwords back", paths=[format_path(path) for path in found])
             known |= found
 

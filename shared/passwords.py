@@ -13,7 +13,7 @@ password pins it, or takes it from a Secret.
 import base64
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -102,9 +102,9 @@ def handed_back(values: Values, found: Mapping[Path, str]) -> Values:
     return filled
 
 
-def hidden(text: str, secrets: Mapping[Path, str]) -> str:
+def hidden(text: str, secrets: Collection[str]) -> str:
     """Without the passwords: a template or a schema may quote in its error what it was given."""
-    for each in sorted(set(secrets.values()), key=len, reverse=True):
+    for each in sorted(set(secrets), key=len, reverse=True):
         if len(each) >= SHORTEST_HIDDEN:
             text = text.replace(each, "***")
     return text

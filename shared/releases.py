@@ -27,6 +27,8 @@ class Release:
     timeout: str
     inputs: str
     secret_versions: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Values the consumer keeps in Secrets; nothing that people read may hold them."""
 
 
 @dataclass(frozen=True)
@@ -85,4 +87,5 @@ def release_for(
     made_from = json.dumps([digest, namespace, name, told], sort_keys=True)
     inputs = hashlib.sha256(made_from.encode()).hexdigest()[:32]
     versions = {each.name: found.version for each, found in given.items()}
-    return Release(namespace, name, digest, values, offering.spec.release.timeout, inputs, versions)
+    secret = tuple(found.value for found in given.values())
+    return Release(namespace, name, digest, values, offering.spec.release.timeout, inputs, versions, secret)

@@ -127,7 +127,11 @@ async def test_the_newest_chart_wins_and_the_last_offering_takes_it_away(world: 
     await world.retire("Old")
     assert await found(world) is not None
     await world.offered("Again", {"url": serve(chart("2.0.0"))}, policies=ALLOWED)
-    assert await found(world) is None
+
+    async def gone() -> bool:
+        return await found(world) is None
+
+    await world.eventually(gone, "the CRD that no chart brings is gone")
 
 
 async def test_somebody_elses_crd_is_used_as_it_is(world: World, serve: Serve) -> None:

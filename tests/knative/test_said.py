@@ -216,7 +216,7 @@ def test_an_api_is_served_once_it_is_established() -> None:
             "spec": {
                 "group": "acme.example.com",
                 "names": {"kind": "Database", "plural": "databases"},
-                "versions": [{"name": "v1alpha1"}],
+                "versions": [{"name": "v1alpha1", "storage": True}],
             },
             "status": {"conditions": list(conditions)},
         }
