@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from shared.known import FIXED
+from shared.inference import FIXED
 from shared.offering import Offering, Values
 from shared.structural import INT_OR_STRING, Schema
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.charts import inspect
 from shared.errors import Refused
-from shared.known import FIXED
+from shared.inference import FIXED
 from shared.selection import Selection, select
 from shared.validity import breaks
 from shared.values import (
