@@ -160,7 +160,7 @@ def consumer_values(parameters: list[Parameter] | None, spec: Values, reserved: 
     `reserved` lies below a parameter and is kept from consumers all the same.
     """
     if parameters is None:
-        return without({key: value for key, value in spec.items() if key != "plan"}, reserved)
+        return without(spec, reserved)
     chosen = sorted((each for each in parameters if not each.secret), key=_exactness)
     values: Values = {}
     for parameter in chosen:
@@ -227,7 +227,8 @@ def release_values(
     plan = plan_of(offering, spec)
     words = {**words, "plan.name": plan.name if plan else ""}
     reserved = [parse_path(each) for each in offering.status.api.reserved]
-    values = consumer_values(offering.spec.parameters, spec, reserved)
+    chosen = without(spec, [("plan",)]) if plan else spec
+    values = consumer_values(offering.spec.parameters, chosen, reserved)
     for reference, secret in (secrets or {}).items():
         values = merge(values, nest(reference.path, secret))
     if plan:

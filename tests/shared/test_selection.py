@@ -129,6 +129,10 @@ def test_a_parameter_that_the_provider_fixes_says_so() -> None:
     assert size == {"type": "string", "description": FIXED}
 
 
+def test_a_chart_without_values_can_have_plans() -> None:
+    assert names(selection({}, plans=[{"name": "small"}]).schema) == {"plan": {}}
+
+
 def test_patterns_choose_several() -> None:
     every = selection(parameters=[{"path": "*.persistence.*"}, {"path": "**.resources"}])
     assert names(every.schema) == {

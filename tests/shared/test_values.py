@@ -97,7 +97,9 @@ def test_only_parameters_get_through() -> None:
 
 
 def test_without_parameters_all_of_the_spec_but_the_plan_goes_to_the_chart() -> None:
-    assert consumer_values(None, {"plan": "small", "a": {"b": 1}}) == {"a": {"b": 1}}
+    spec = {"plan": "small", "a": {"b": 1}}
+    assert release_values(offering(plans=[{"name": "small"}]), spec, {}) == {"a": {"b": 1}}
+    assert release_values(offering(), spec, {}) == spec  # a value of the chart that is called so
 
 
 def test_the_provider_wins_over_the_plan_and_the_plan_over_the_consumer() -> None:
