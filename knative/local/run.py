@@ -86,7 +86,7 @@ def tour(layout: Layout) -> None:
 
 
 def summary(found: Tour) -> None:
-    found.run("kubectl wait offering/database --for=jsonpath={.status.instances.ready}=1 --timeout=10s")
+    found.run("kubectl wait offering/database --for=jsonpath={.status.instances.total}=1 --timeout=10s")
     table = Table(title="\nWhat happened", title_justify="left", show_edge=False)
     table.add_column("step")
     table.add_column("seconds", justify="right")
