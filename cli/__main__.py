@@ -3,13 +3,15 @@
 import structlog
 import typer
 
+from cli.offerings import parameters, sample
 from cli.push import push
 from shared.errors import Refused, RetryLater
 
 app = typer.Typer(
     name="chandlery", help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-app.command()(push)
+for command in (push, sample, parameters):
+    app.command()(command)
 
 
 @app.callback()

@@ -86,7 +86,10 @@ class Schemas:
 
 
 def _read(archive: bytes) -> ChartSchemas:
-    chart = charts.inspect(archive)
+    return schemas_of(charts.inspect(archive))
+
+
+def schemas_of(chart: charts.Chart) -> ChartSchemas:
     documents = tuple(
         _Document(part.at, part.switches, jsonschemas.parse(part.schema, part.file("values.schema.json")))
         for part in chart.parts

@@ -116,8 +116,12 @@ class Stack:
     def _write_command(self) -> None:
         """`chandlery`, beside kubectl and helm."""
         command = self.layout.bin / "chandlery"
-        home, code, python = (shlex.quote(str(each)) for each in (self.layout.home, REPOSITORY, sys.executable))
-        command.write_text(f'#!/bin/sh\nexport LOCAL={home} PYTHONPATH={code}\nexec {python} -P -m cli "$@"\n')
+        paths = (self.layout.home, self.layout.kubeconfig, REPOSITORY, sys.executable)
+        home, config, code, python = (shlex.quote(str(each)) for each in paths)
+        command.write_text(
+            f"#!/bin/sh\nexport LOCAL={home} KUBECONFIG=${{KUBECONFIG:-{config}}} PYTHONPATH={code}\n"
+            f'exec {python} -P -m cli "$@"\n'
+        )
         command.chmod(0o755)
 
     def _check_ports(self) -> None:

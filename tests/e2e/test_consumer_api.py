@@ -1,10 +1,16 @@
 """The consumer API on the real stack: what can be said, what can't, what `kubectl` shows."""
 
 import base64
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
+from shared.folder import pack
 from shared.resources import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, SECRETS
-from tests.e2e.world import World
+from tests.e2e.world import Serve, World
+
+CHARTS = Path(__file__).parents[1] / "charts"
 
 PARAMETERS: list[dict[str, Any]] = [
     {"path": "auth.password", "name": "password", "secret": True},
@@ -72,3 +78,34 @@ async def test_kubectl_shows_and_keeps_the_rules(world: World) -> None:
     assert offering["metadata"]["name"] == name
     crd = await world.cluster.get(CUSTOM_RESOURCE_DEFINITIONS, plural)
     assert crd is not None
+
+
+async def test_what_a_crd_can_t_say_is_said_when_an_order_is_admitted(world: World, serve: Serve) -> None:
+    await world.offered("Listener", {"url": serve(pack(CHARTS / "schematic", "schematic"))})
+    await world.order("Listener", "one", tls={"mode": "mutual"})
+    said = await world.says("Listener", "one", "Accepted", "ValuesRefused")
+    assert "secretName" in said["message"]
+    await world.order("Listener", "one", tls={"mode": "mutual", "secretName": "mine"})
+    await world.ready("Listener", "one")
+
+
+async def test_the_command_prints_a_sample_that_can_be_ordered_and_what_parameters_reach(world: World) -> None:
+    name = await world.offered("Database", "postgres", parameters=PARAMETERS)
+
+    async def mapped() -> bool:
+        found = await world.cluster.get(CONFIG_MAPS, f"offering-{name}", "chandlery")
+        return "parameters.yaml" in (found or {}).get("data", {})
+
+    await world.eventually(mapped, "what parameters reach is known")
+    manifest = chandlery(world, "sample", name).replace("my-namespace", world.namespace)
+    world.kubectl("apply", "-f", "-", given=manifest)
+    await world.ready("Database", "my-database")
+    shown = chandlery(world, "parameters", name)
+    assert "StatefulSet/$(release.name)-postgres spec.replicas" in shown
+    assert "not tried: it names a Secret" in shown
+
+
+def chandlery(world: World, *arguments: str) -> str:
+    environment = {**os.environ, "KUBECONFIG": str(world.stack.layout.kubeconfig), "COLUMNS": "200"}
+    command = [str(world.stack.layout.bin / "chandlery"), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout

@@ -36,7 +36,11 @@ def add(tar: tarfile.TarFile, name: str, content: str | bytes) -> None:
 def chart(**files: str | bytes) -> bytes:
     """A chart called hello; keywords are its files, with __ for / and _yaml for .yaml."""
     named = {
-        name.replace("__", "/").replace("_yaml", ".yaml").replace("_tgz", ".tgz"): text for name, text in files.items()
+        name.replace("__", "/")
+        .replace("_yaml", ".yaml")
+        .replace("_tgz", ".tgz")
+        .replace("_schema_json", ".schema.json"): text
+        for name, text in files.items()
     }
     return archive({f"hello/{name}": text for name, text in {"Chart.yaml": CHART, **named}.items()})
 

@@ -81,7 +81,7 @@ def test_each_part_says_where_its_values_stand_what_switches_it_and_what_its_par
         charts.Import(("store", "exports", "data"), ()),
         charts.Import(("store", "deep", "er"), ("mine",)),
     )
-    assert (store.at, store.name) == (("store",), "cache")
+    assert (store.at, store.name, store.schema) == (("store",), "cache", b"{}")
     assert store.switches == (("store", "enabled"), ("caches", "on"), ("tags", "extras"))
     assert (leaf.at, leaf.switches) == (("store", "leaf"), (("store", "leaf", "enabled"),))
 
