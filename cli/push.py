@@ -48,7 +48,7 @@ async def send(found: Package, url: str) -> None:
             fix = "is the stack up (`make up`)? For another one, set NATS_URL"
             raise RetryLater(f"there is no NATS at {url}: {fix}") from error
         try:
-            await store.put(found.archive, found.prov, _advance(bar, len(found.archive)), PATIENCE)
+            await store.put(found.archive, found.prov, _advance(bar, len(found.archive)), PATIENCE, pushed=True)
         finally:
             await store.close()
 

@@ -84,7 +84,8 @@ class Lock(BaseLock):
 
     async def release(self) -> None:
         """Nobody's from now on, so that a spare takes over at its next look."""
-        if self._held:
+        known, found = await self.get(self.name, self.namespace)  # a renewal that was cut short may have been written
+        if known and found.holder_identity == self.identity:
             await self._replace(self.name, self.namespace, {})
         self._held = None
 

@@ -128,7 +128,8 @@ def select(offering: Offering, chart: Chart) -> Selection:
     chosen = choices(offering, known)
     kept = reserved(chart, chosen)
     if offering.spec.parameters is None:
-        spec, defaults = {"properties": {}, **known.schema_of((), (), pinned)}, known.values
+        spec, defaults = known.schema_of((), (), pinned), known.values
+        spec.setdefault("properties", {})
     else:
         defaults = {}
         spec = {"type": "object", "properties": {}}

@@ -62,8 +62,13 @@ class ChartStore:
         prov: bytes | None = None,
         progress: Callable[[int], None] | None = None,
         patience: float = PATIENCE,
+        *,
+        pushed: bool = False,
     ) -> str:
-        """The digest. What is there already is not written again; `progress` is told how much more was sent."""
+        """The digest. What is there already is not written again; `progress` is told how much more was sent.
+
+        What was `pushed` can be had from nowhere else, and stays when the last Offering that used it is retired.
+        """
         digest = digest_of(archive)
         async with _bounded(patience):
             bucket = await self._bucket()
@@ -71,6 +76,8 @@ class ChartStore:
                 await bucket.put(digest, _Told(archive, progress) if progress else archive)
             if prov is not None:
                 await bucket.put(_prov(digest), prov)
+            if pushed:
+                await bucket.put(_pushed(digest), b"pushed")
         await asyncio.to_thread(self._cache.keep, digest, archive)
         return digest
 
@@ -101,8 +108,11 @@ class ChartStore:
         return content.getvalue()
 
     async def delete(self, digest: str) -> None:
+        """What was fetched; it can be fetched again."""
         async with _bounded(PATIENCE):
             bucket = await self._bucket()
+            if await _has(bucket, _pushed(digest)):
+                return
             for name in (digest, _prov(digest)):
                 if await _has(bucket, name):
                     await bucket.delete(name)
@@ -148,6 +158,10 @@ class _Told(io.BytesIO):
 
 def _prov(digest: str) -> str:
     return f"{digest}.prov"
+
+
+def _pushed(digest: str) -> str:
+    return f"{digest}.pushed"
 
 
 async def _has(bucket: Any, digest: str) -> bool:

@@ -81,6 +81,15 @@ async def bucket_size(server: Nats) -> int:
     return int(status.size)
 
 
+async def test_what_was_pushed_stays_as_it_can_be_had_from_nowhere_else(server: Nats, tmp_path: Path) -> None:
+    async with store(server, tmp_path) as found:
+        archive = ARCHIVE + b"pushed"
+        digest = await found.put(archive)
+        await found.put(archive, pushed=True)
+        await found.delete(digest)
+        assert await found.has(digest)
+
+
 @pytest.mark.parametrize("digest", ["", "x", "sha256:../../etc/passwd", UNKNOWN])
 async def test_what_is_not_there_has_no_path(digest: str, server: Nats, tmp_path: Path) -> None:
     async with store(server, tmp_path / "a") as found:
