@@ -7,7 +7,7 @@ from typing import Any
 
 from events.apis import ApiPublished, ApiRefused
 from events.charts import ChartRefused, ChartRegistered
-from shared import charts, dossier, rights, versions
+from shared import charts, dossier, ownership, rights, versions
 from shared.cluster import Cluster
 from shared.compatibility import breaking
 from shared.conditions import Condition, condition, find
@@ -16,7 +16,7 @@ from shared.function import function
 from shared.offering import Offering, OfferingSpec, Policies
 from shared.reports import offering_of, report_offering
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, Resource
-from shared.schema import OFFERING_LABEL, api_for
+from shared.schema import api_for
 from shared.store import ChartStore
 from shared.values import format_path
 from shared.versions import EDITION, Crd
@@ -180,7 +180,7 @@ async def prove(cluster: Cluster, existing: Crd, crd: Crd) -> None:
 
 
 def check_owner(offering: Offering, crd: dict[str, Any] | None) -> None:
-    owner = (crd or {}).get("metadata", {}).get("labels", {}).get(OFFERING_LABEL)
+    owner = (crd or {}).get("metadata", {}).get("labels", {}).get(ownership.OFFERING)
     if crd and owner != offering.metadata.name:
         whose = f"offering {owner}" if owner else "something other than Chandlery"
         raise Refused(

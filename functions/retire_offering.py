@@ -2,7 +2,7 @@
 
 from events.apis import ApiRetired
 from events.offerings import OfferingWithdrawn
-from shared import finalizers, prerequisites, rights
+from shared import finalizers, ownership, prerequisites, rights
 from shared.cluster import Cluster
 from shared.conditions import condition
 from shared.finalizers import let_go
@@ -10,7 +10,6 @@ from shared.function import function
 from shared.offering import Offering
 from shared.reports import offering_of, report_offering
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, OFFERINGS, of_offering
-from shared.schema import OFFERING_LABEL
 from shared.store import ChartStore
 
 NAMED = 5
@@ -41,7 +40,7 @@ async def retire_offering(event: OfferingWithdrawn, cluster: Cluster, store: Cha
 
 async def api_is_gone(offering: Offering, cluster: Cluster) -> bool:
     crd = await cluster.get(CUSTOM_RESOURCE_DEFINITIONS, offering.crd)
-    if crd is None or crd["metadata"].get("labels", {}).get(OFFERING_LABEL) != offering.metadata.name:
+    if crd is None or crd["metadata"].get("labels", {}).get(ownership.OFFERING) != offering.metadata.name:
         return True
     found = await cluster.list(of_offering(offering), metadata_only=True)
     living = [f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in found["items"]]

@@ -15,7 +15,6 @@ from knative.watch import Change, Name, Watch
 from shared import ownership
 from shared.cluster import Cluster
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, OFFERINGS, PODS, WORKLOADS
-from shared.schema import OFFERING_LABEL
 
 OURS = {ownership.MANAGED_BY: ownership.MANAGER, ownership.UID: ""}
 HELMS = {"app.kubernetes.io/managed-by": "Helm"}
@@ -39,7 +38,7 @@ class Instances:
             CUSTOM_RESOURCE_DEFINITIONS,
             Api.of,
             self._api_changed,
-            labels={OFFERING_LABEL: ""},
+            labels={ownership.OFFERING: ""},
             metadata_only=False,
         )
         self._offerings = Watch(cluster, OFFERINGS, Edition.of, self._offering_changed, metadata_only=False)

@@ -6,9 +6,9 @@ from knative import said
 from knative.outbox import Outbox
 from knative.seen import Seen, Served
 from knative.watch import Change, Watch
+from shared import ownership
 from shared.cluster import Cluster
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, OFFERINGS
-from shared.schema import OFFERING_LABEL
 
 
 class Offerings:
@@ -17,7 +17,7 @@ class Offerings:
         self._tasks = tasks
         self._offerings = Watch(cluster, OFFERINGS, Seen.of, self._offering_changed)
         self._apis = Watch(
-            cluster, CUSTOM_RESOURCE_DEFINITIONS, Served.of, self._api_changed, labels={OFFERING_LABEL: ""}
+            cluster, CUSTOM_RESOURCE_DEFINITIONS, Served.of, self._api_changed, labels={ownership.OFFERING: ""}
         )
 
     async def start(self) -> None:

@@ -10,7 +10,6 @@ from events.base import InstanceKey
 from shared import ownership
 from shared.cluster import Object
 from shared.resources import GROUP, Resource
-from shared.schema import OFFERING_LABEL
 
 
 def marks_of(annotations: Mapping[str, str]) -> str:
@@ -60,7 +59,7 @@ class Served(Seen):
 
     @classmethod
     def of(cls, found: Object) -> Self:
-        return cls(**metadata_of(found), offering=found["metadata"]["labels"][OFFERING_LABEL])
+        return cls(**metadata_of(found), offering=found["metadata"]["labels"][ownership.OFFERING])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ class Api:
         return cls(
             uid=metadata["uid"],
             version=int(metadata["resourceVersion"]),
-            offering=metadata["labels"][OFFERING_LABEL],
+            offering=metadata["labels"][ownership.OFFERING],
             resource=Resource(spec["group"], stored, names["plural"], names["kind"]),
             established=conditions.get("Established") == "True",
         )

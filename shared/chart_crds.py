@@ -13,13 +13,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from shared import documents, semver
+from shared import documents, ownership, semver
 from shared.charts import Chart
 from shared.cluster import Cluster, Object
 from shared.errors import Conflict, Invalid, NotFound, Refused, RetryLater
 from shared.offering import DNS_LABEL, DNS_SUBDOMAIN, Offering
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, GROUP, Resource
-from shared.schema import OFFERING_LABEL
 
 KIND = CUSTOM_RESOURCE_DEFINITIONS.kind
 LABEL = "chandlery.dev/brought-by-charts"
@@ -92,7 +91,7 @@ def step_for(crd: Object, existing: Object | None, offering: str, version: str) 
     """What to do about one CRD of a chart. Raises Refused when it may not be had."""
     name, group = crd["metadata"]["name"], str(crd["spec"]["group"])
     labels = (existing or {}).get("metadata", {}).get("labels") or {}
-    if group == GROUP or group.endswith(f".{GROUP}") or OFFERING_LABEL in labels:
+    if group == GROUP or group.endswith(f".{GROUP}") or ownership.OFFERING in labels:
         raise Refused("ClusterScopedObject", f"spec.chart: {name} in crds/ is a kind of Chandlery's own; take it out")
     if existing and LABEL not in labels:
         return "use"

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from shared import ownership
 from shared.charts import Chart
 from shared.errors import Refused
 from shared.offering import Offering
@@ -13,7 +14,6 @@ from shared.selection import Selection, select
 from shared.structural import Schema
 from shared.values import Path, parse_path
 
-OFFERING_LABEL = "chandlery.dev/offering"
 SIZE_LIMIT = 1_200_000
 """Bytes of a CRD as JSON; etcd takes 1.5 MB."""
 DESCRIPTIONS = (None, 400, 120, 0)
@@ -85,7 +85,7 @@ def crd_for(offering: Offering, selection: Selection, longest: int | None = None
         "kind": CUSTOM_RESOURCE_DEFINITIONS.kind,
         "metadata": {
             "name": offering.crd,
-            "labels": {"app.kubernetes.io/managed-by": "chandlery", OFFERING_LABEL: offering.metadata.name},
+            "labels": {ownership.MANAGED_BY: ownership.MANAGER, ownership.OFFERING: offering.metadata.name},
         },
         "spec": {
             "group": api.group,
