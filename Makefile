@@ -18,7 +18,7 @@ LOCAL_STACK := $(BIN)/python -m knative.local
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up down status restart logs run test bench lint format types generate clean
+.PHONY: help setup build up down status restart logs run test bench lint format types lock generate clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ generate: $(READY) ## what follows from the code: CRDs, Triggers, Services, even
 	@$(BIN)/python -m events.catalog
 	@$(BIN)/python -m shared.crds
 	@$(BIN)/python -m knative.manifests
+
+lock: $(READY) ## requirements.txt, with hashes, from pyproject.toml
+	@$(BIN)/uv pip compile --universal --generate-hashes --all-extras --no-header --python-version 3.11 -q \
+		pyproject.toml -o requirements.txt
 
 format: $(READY) ## put the code in shape
 	@$(BIN)/ruff check --fix .
