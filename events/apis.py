@@ -14,7 +14,7 @@ class ApiPublished(OfferingEvent):
 
 
 class ApiRefused(OfferingEvent):
-    """No API could be made of this Offering; its Published condition says why."""
+    """No API could be made of this Offering as it stands; its ChartReady or Published condition says why."""
 
     type: ClassVar[str] = "dev.chandlery.api.refused.v1"
 

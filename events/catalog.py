@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from events.access import AccessGranted
 from events.apis import ApiPublished, ApiRefused, ApiRetired
 from events.base import Event
 from events.charts import ChartRefused, ChartRegistered
@@ -39,11 +40,12 @@ class Entry:
 
 CATALOG: tuple[Entry, ...] = (
     Entry(OfferingApplied, "offerings", ("offerings_source", "resync"), ("register_chart",)),
-    Entry(OfferingWithdrawn, "offerings", ("offerings_source", "resync"), ("retire_offering",)),
+    Entry(OfferingWithdrawn, "offerings", ("offerings_source", "resync"), ("retire_offering", "grant_access")),
     Entry(ChartRegistered, "offerings", ("register_chart",), ("publish_api",)),
     Entry(ChartRefused, "offerings", ("register_chart",), ("publish_api",)),
-    Entry(ApiPublished, "offerings", ("publish_api",), ("map_parameters",)),
-    Entry(ApiRefused, "offerings", ("publish_api",), ()),
+    Entry(ApiPublished, "offerings", ("publish_api",), ("map_parameters", "grant_access")),
+    Entry(ApiRefused, "offerings", ("publish_api",), ("grant_access",)),
+    Entry(AccessGranted, "offerings", ("grant_access",), ()),
     Entry(ApiRetired, "offerings", ("retire_offering",), ()),
     Entry(ResyncTicked, "offerings", ("resync_ping",), ("resync",)),
     Entry(InstanceRequested, "instances", ("instances_source", "resync"), ("admit_instance",)),

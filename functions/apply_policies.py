@@ -12,7 +12,6 @@ from shared.cluster import Cluster
 from shared.conditions import condition
 from shared.errors import ApiError, Conflict, Refused, RetryLater
 from shared.function import function
-from shared.helm import SERVICE_ACCOUNT
 from shared.instance import as_offered
 from shared.offering import Offering
 from shared.releases import namespace_for
@@ -21,13 +20,15 @@ from shared.resources import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
     NAMESPACES,
+    RELEASES_NAMESPACE,
     ROLE_BINDINGS,
-    SERVICE_ACCOUNTS,
     Resource,
 )
-from shared.rights import role_of
+from shared.rights import release_role, role_of
 
-HELM_ROLE = "chandlery-release"
+BINDING = "chandlery:release"
+BINDING_BEFORE = "chandlery-release"
+"""Of earlier versions, whose Helm acted as an account in the namespace."""
 
 
 def namespace_object(key: InstanceKey, offering: Offering, name: str) -> dict[str, Any]:
@@ -37,18 +38,15 @@ def namespace_object(key: InstanceKey, offering: Offering, name: str) -> dict[st
     return {"metadata": {"name": name, "labels": labels, "annotations": ownership.annotations(key)}}
 
 
+def helm_account(namespace: str) -> dict[str, Any]:
+    return {"kind": "ServiceAccount", "name": namespace, "namespace": RELEASES_NAMESPACE}
+
+
 def rights(key: InstanceKey, namespace: str) -> list[tuple[Resource, dict[str, Any]]]:
-    """The service account Helm acts as, and what it may do: everything a chart makes, in this namespace only."""
-
-    def metadata() -> dict[str, Any]:
-        return {"name": SERVICE_ACCOUNT, "namespace": namespace, "labels": ownership.labels(key)}
-
-    subject = {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": namespace}
-    role = {"apiGroup": ROLE_BINDINGS.group, "kind": "ClusterRole", "name": HELM_ROLE}
-    return [
-        (SERVICE_ACCOUNTS, {"metadata": metadata(), "automountServiceAccountToken": False}),
-        (ROLE_BINDINGS, {"metadata": metadata(), "roleRef": role, "subjects": [subject]}),
-    ]
+    """What Helm may do: all that the chart was seen to make, in this namespace only."""
+    metadata = {"name": BINDING, "namespace": namespace, "labels": ownership.labels(key)}
+    role = {"apiGroup": CLUSTER_ROLES.group, "kind": CLUSTER_ROLES.kind, "name": release_role(key.offering)}
+    return [(ROLE_BINDINGS, {"metadata": metadata, "roleRef": role, "subjects": [helm_account(namespace)]})]
 
 
 def cluster_rights(key: InstanceKey, offering: Offering, home: dict[str, Any]) -> list[tuple[Resource, dict[str, Any]]]:
@@ -60,8 +58,7 @@ def cluster_rights(key: InstanceKey, offering: Offering, home: dict[str, Any]) -
     owner = {"apiVersion": NAMESPACES.api_version, "kind": NAMESPACES.kind, "name": namespace, "uid": uid}
     metadata = {"name": f"chandlery:{namespace}", "labels": ownership.labels(key), "ownerReferences": [owner]}
     role = {"apiGroup": CLUSTER_ROLES.group, "kind": CLUSTER_ROLES.kind, "name": role_of(offering.metadata.name)}
-    subject = {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": namespace}
-    return [(CLUSTER_ROLE_BINDINGS, {"metadata": metadata, "roleRef": role, "subjects": [subject]})]
+    return [(CLUSTER_ROLE_BINDINGS, {"metadata": metadata, "roleRef": role, "subjects": [helm_account(namespace)]})]
 
 
 async def apply_policies(event: InstanceAdmitted, cluster: Cluster) -> PoliciesApplied | PoliciesRefused | None:
@@ -86,9 +83,11 @@ async def apply_policies(event: InstanceAdmitted, cluster: Cluster) -> PoliciesA
     except Conflict as twice:
         raise RetryLater(f"{namespace} is being made by another event", after=0.1) from twice
     except ApiError as error:
-        if error.status == 403 and offering.spec.policies.cluster_scoped:
-            raise RetryLater("the right to bind the offering's role is not in force yet") from error
+        if error.status == 403:
+            raise RetryLater(f"the right to bind the offering's role is not in force yet: {error}") from error
         raise
+    if not made:
+        await cluster.delete(ROLE_BINDINGS, BINDING_BEFORE, namespace)
     return PoliciesApplied(instance=key, generation=generation)
 
 

@@ -1,4 +1,7 @@
-"""Turn a registered chart into the consumer API: generate the CRD, apply it, and say when it serves."""
+"""Turn a registered chart into the consumer API: generate the CRD, apply it, and say when it serves.
+
+Whether the Offering is Ready is for grant_access to say, which hears of all that comes of this step.
+"""
 
 import asyncio
 import time
@@ -7,11 +10,11 @@ from typing import Any
 
 from events.apis import ApiPublished, ApiRefused
 from events.charts import ChartRefused, ChartRegistered
-from shared import charts, dossier, ownership, rights, versions
+from shared import charts, dossier, ownership, versions
 from shared.cluster import Cluster
 from shared.compatibility import breaking
 from shared.conditions import Condition, condition, find
-from shared.errors import Conflict, Gone, Invalid, NotFound, Refused, RetryLater
+from shared.errors import ApiError, Conflict, Gone, Invalid, NotFound, Refused, RetryLater
 from shared.function import function
 from shared.offering import Offering, OfferingSpec, Policies
 from shared.reports import offering_of, report_offering
@@ -44,22 +47,12 @@ class Published:
     sample: str
 
 
-def published(offering: Offering, now: Published) -> list[Condition]:
-    generation = offering.metadata.generation
+def published(offering: Offering, now: Published) -> Condition:
     missing = not_enforced(offering.spec)
     note = f"; not enforced by this version: {', '.join(missing)}" if missing else ""
     note += f"; changed: {versions.first(now.told)}" if now.told else ""
-    return [
-        condition("Published", True, "Published", f"{offering.crd} is served{note}", generation),
-        condition("Ready", True, "Published", f"consumers can order a {offering.spec.api.kind}{note}", generation),
-    ]
-
-
-def refused(offering: Offering, refusal: Refused) -> list[Condition]:
-    return [
-        condition(kind, False, refusal.reason, refusal.message, offering.metadata.generation)
-        for kind in ("Published", "Ready")
-    ]
+    generation = offering.metadata.generation
+    return condition("Published", True, "Published", f"{offering.crd} is served{note}", generation)
 
 
 async def publish_api(
@@ -73,26 +66,23 @@ async def publish_api(
     if chart_ready is None or chart_ready.observed_generation != generation:
         return None  # a newer chart is on its way
     if not chart_ready.true:
-        said = condition("Ready", False, chart_ready.reason, chart_ready.message, generation)
-        known = find(offering.status.conditions, "Published")
-        await tell(cluster, offering, [said, *([known] if known else [])])
-        return None
+        return ApiRefused(offering=event.offering, generation=generation, reason=chart_ready.reason)
     try:
         now = await publish(offering, cluster, store, webhook)
     except Refused as refusal:
-        await tell(cluster, offering, refused(offering, refusal))
+        await tell(cluster, offering, condition("Published", False, refusal.reason, refusal.message, generation))
         return ApiRefused(offering=event.offering, generation=generation, reason=refusal.reason)
     await dossier.write(cluster, offering.metadata, "publish_api", {dossier.SAMPLE: now.sample})
     documents = dossier.name_of(offering.metadata)
     api = {"crd": offering.crd, "versions": now.versions, "documentation": documents, "reserved": now.reserved}
-    await report_offering(cluster, offering, "publish_api", published(offering, now), api=api)
+    await report_offering(cluster, offering, "publish_api", [published(offering, now)], api=api)
     return ApiPublished(offering=event.offering, generation=generation, crd=offering.crd)
 
 
-async def tell(cluster: Cluster, offering: Offering, conditions: list[Condition]) -> None:
+async def tell(cluster: Cluster, offering: Offering, said: Condition) -> None:
     """Keeps what was said of an API that was published before."""
     known = offering.status.api.model_dump(exclude_none=True)
-    await report_offering(cluster, offering, "publish_api", conditions, api=known)
+    await report_offering(cluster, offering, "publish_api", [said], api=known)
 
 
 async def publish(offering: Offering, cluster: Cluster, store: ChartStore, webhook: Webhook) -> Published:
@@ -104,7 +94,6 @@ async def publish(offering: Offering, cluster: Cluster, store: ChartStore, webho
     api = await asyncio.to_thread(api_for, offering, chart)
     existing = await cluster.get(CUSTOM_RESOURCE_DEFINITIONS, offering.crd)
     check_owner(offering, existing)
-    await rights.grant(cluster, offering.spec.api.group, offering.plural)
     if existing:
         versions.check_raised(existing, offering.spec.api.version)
     crd = versions.together(api.crd, existing, api.places, plans=bool(offering.spec.plans))
@@ -118,7 +107,6 @@ async def publish(offering: Offering, cluster: Cluster, store: ChartStore, webho
     if problem := await unestablished(cluster, applied):
         if existing is None:
             await cluster.delete(CUSTOM_RESOURCE_DEFINITIONS, offering.crd)
-            await rights.revoke(cluster, offering.spec.api.group, offering.plural)
         raise Refused("NameTaken", f"spec.api: {problem}; choose another kind, plural or short name")
     reserved = [format_path(path) for path in api.reserved]
     return Published(versions.served(crd), told, reserved, api.sample)
@@ -148,6 +136,11 @@ async def living(cluster: Cluster, crd: Crd) -> list[dict[str, Any]]:
         return (await cluster.list(resource_of(crd, versions.stored(crd))))["items"]
     except NotFound:
         return []  # never established: nobody can have ordered
+    except ApiError as error:
+        if error.status == 403:  # grant_access sees to it when it hears of this
+            why = f"{crd['metadata']['name']}: the right to look for its instances is not in force yet"
+            raise Refused("RightsMissing", f"{why}; it is tried again") from error
+        raise
 
 
 def resource_of(crd: Crd, version: str) -> Resource:

@@ -2,7 +2,8 @@
 
 from events.charts import ChartRefused, ChartRegistered
 from events.offerings import OfferingApplied
-from shared import charts, dossier, finalizers, prerequisites
+from shared import chart_rights, charts, dossier, finalizers, prerequisites
+from shared.chart_rights import Makes
 from shared.check import Subject, check
 from shared.cluster import Cluster
 from shared.conditions import condition
@@ -18,7 +19,7 @@ from shared.resources import OFFERINGS
 from shared.sourcing import chart_of, source_hash
 from shared.store import ChartStore
 
-CHECK = 1
+CHECK = 2
 """Changes when the check does: then what passed is checked again."""
 
 
@@ -32,8 +33,8 @@ async def register_chart(
     await finalizers.hold(cluster, OFFERINGS, offering.metadata, finalizers.API, "register_chart")
     try:
         chart = await chart_of(offering, cluster, fetcher, store)
-        notes = await checked(offering, chart, cluster, store, renderer)
-        needs = await prerequisites.provide(cluster, offering, chart)
+        notes, makes = await checked(offering, chart, cluster, store, renderer)
+        needs, reviewed = await prerequisites.provide(cluster, offering, chart, makes)
     except Refused as refused:
         said = condition("ChartReady", False, refused.reason, refused.message, generation)
         last_good = offering.status.chart.model_dump(by_alias=True, exclude_none=True)
@@ -41,6 +42,8 @@ async def register_chart(
             cluster, offering, "register_chart", [said], observedGeneration=generation, chart=last_good
         )
         return ChartRefused(offering=event.offering, generation=generation, reason=refused.reason)
+    noted = {dossier.RIGHTS: chart_rights.written(reviewed)}
+    await dossier.write(cluster, offering.metadata, "register_chart-rights", noted)  # for grant_access
     kept = f"{chart.name} {chart.version} is kept as {chart.digest}"
     said = condition("ChartReady", True, "Registered", "; ".join(filter(None, (kept, needs, notes))), generation)
     told = {
@@ -63,21 +66,23 @@ def check_key(offering: Offering, digest: str) -> str:
 
 async def checked(
     offering: Offering, chart: charts.Chart, cluster: Cluster, store: ChartStore, renderer: Renderer
-) -> str:
-    """What is worth a sentence; raises Refused with what stands in the way. What passed once is not checked again."""
+) -> tuple[str, Makes]:
+    """What is worth a sentence, and what the chart makes; raises Refused with what stands in the way. What passed once
+    is not checked again."""
     key = check_key(offering, chart.digest)
     known = await dossier.read(cluster, offering.metadata)
     if dossier.stands(known, dossier.CHECKED, key):
-        return str(known.get("data", {}).get(dossier.SUMMARY, ""))
+        data = known.get("data", {})
+        return str(data.get(dossier.SUMMARY, "")), chart_rights.read(data[dossier.MAKES], Makes)
     archive = await store.path(chart.digest)
     if archive is None:
         raise RetryLater(f"chart {chart.digest} is not in the store")
     found = await check(Subject(offering, chart, archive, await served(cluster), renderer))
     notes = dossier.summary(found)
     text = dossier.fitted(dossier.findings_document(found), dossier.FINDINGS_LIMIT)
-    data = {dossier.SUMMARY: notes, dossier.FINDINGS: text}
+    data = {dossier.SUMMARY: notes, dossier.FINDINGS: text, dossier.MAKES: chart_rights.written(found.makes)}
     await dossier.write(cluster, offering.metadata, "register_chart", data, {dossier.CHECKED: key})
-    return notes
+    return notes, found.makes
 
 
 main = function(register_chart, Cluster, Fetcher, ChartStore, Renderer)

@@ -1,10 +1,11 @@
-"""Take an Offering's API away, once nobody uses it any more."""
+"""Take an Offering's API away, once nobody uses it any more. Its roles belong to it, and go with it."""
 
 from events.apis import ApiRetired
 from events.offerings import OfferingWithdrawn
-from shared import finalizers, ownership, prerequisites, rights
+from shared import finalizers, ownership, prerequisites
 from shared.cluster import Cluster
 from shared.conditions import condition
+from shared.errors import ApiError, RetryLater
 from shared.finalizers import let_go
 from shared.function import function
 from shared.offering import Offering
@@ -31,7 +32,6 @@ async def retire_offering(event: OfferingWithdrawn, cluster: Cluster, store: Cha
         said = condition("Ready", False, "ObjectsRemain", message, offering.metadata.generation)
         await report_offering(cluster, offering, "retire_offering", [said])
         return None  # the resync looks again
-    await rights.revoke(cluster, offering.spec.api.group, offering.plural)
     await forget_chart(offering, cluster, store)
     await let_go(cluster, OFFERINGS, offering.metadata, finalizers.API)
     key = {"name": offering.metadata.name, "uid": offering.metadata.uid}
@@ -42,7 +42,12 @@ async def api_is_gone(offering: Offering, cluster: Cluster) -> bool:
     crd = await cluster.get(CUSTOM_RESOURCE_DEFINITIONS, offering.crd)
     if crd is None or crd["metadata"].get("labels", {}).get(ownership.OFFERING) != offering.metadata.name:
         return True
-    found = await cluster.list(of_offering(offering), metadata_only=True)
+    try:
+        found = await cluster.list(of_offering(offering), metadata_only=True)
+    except ApiError as error:
+        if error.status == 403:  # grant_access heard of the withdrawal too
+            raise RetryLater(f"the right to list {offering.plural} is not in force yet") from error
+        raise
     living = [f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in found["items"]]
     if living:
         said = condition("Ready", False, "InstancesRemain", instances_remain(living), offering.metadata.generation)

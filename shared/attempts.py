@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from shared import ownership, rights
 from shared.helm import Applied, Revision
 from shared.instance import Instance
 from shared.offering import Offering
 from shared.releases import Release
-from shared.rights import AGGREGATE
 
 FIRST_RETRY = timedelta(seconds=15)
 LAST_RETRY = timedelta(hours=1)
@@ -95,16 +95,21 @@ def failed_status(
 
 def forbidden(message: str, offering: str) -> str:
     """What Helm's account was refused, and who can do what about it."""
+    cluster = "at the cluster scope" in message or "clusterroles." in message or "clusterrolebindings." in message
+    label = f"{rights.OFFERING if cluster else rights.RELEASE}: {ownership.shortened(offering)}"
+    administrator = f"let the cluster's administrator put them into a ClusterRole with label {label}"
     if "attempting to grant RBAC permissions not currently held" in message:
-        fix = (
-            "the chart hands out rights that its Helm account doesn't have; let the cluster's administrator put them "
-            f"into a ClusterRole with label {AGGREGATE}: {offering}"
-        )
-    elif "at the cluster scope" in message:
+        why = "the chart hands out rights that its Helm account doesn't have"
+        seen = "" if cluster else ": they were not in it by default when it was registered"
+        return f"{message}; {why}{seen}; {administrator}"
+    if cluster:
         fix = "if the chart may make such objects, name their kind in spec.policies.clusterScoped of the offering"
-    else:
-        return message
-    return f"{message}; {fix}"
+        return f"{message}; {fix}"
+    if 'is forbidden: User "system:serviceaccount:' in message:
+        why = "Helm may do what the chart was seen to need when it was registered, and this was not in it"
+        fix = "let spec.values or a plan of the offering switch it on, so that it is reviewed"
+        return f"{message}; {why}; {fix}, or {administrator.replace('them', 'the right', 1)}"
+    return message
 
 
 def failure_message(failure: Failure, status: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from shared import documents, ownership, semver
 from shared.charts import Chart
 from shared.cluster import Cluster, Object
-from shared.errors import Conflict, Invalid, NotFound, Refused, RetryLater
+from shared.errors import ApiError, Conflict, Invalid, NotFound, Refused, RetryLater
 from shared.offering import DNS_LABEL, DNS_SUBDOMAIN, Offering
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, GROUP, Resource
 
@@ -192,6 +192,13 @@ async def _established(cluster: Cluster, name: str) -> None:
         raise RetryLater(f"{name} is not established yet") from None
 
 
+async def brought_by(cluster: Cluster, offering: Offering) -> set[tuple[str, str]]:
+    """Group and plural of each kind that its chart brought, as the CRDs' names have it."""
+    found = (await cluster.list(CUSTOM_RESOURCE_DEFINITIONS, labels={LABEL: ""}, metadata_only=True))["items"]
+    names = [each["metadata"]["name"].partition(".") for each in found if offering.metadata.name in bringers(each)]
+    return {(group, plural) for plural, _, group in names}
+
+
 async def leave(cluster: Cluster, offering: str, keep: Mapping[str, Object] | None = None) -> list[str]:
     """Give up the CRDs that the Offering brought, but for those it keeps; what stands in the way of the last ones.
 
@@ -232,5 +239,9 @@ async def _objects(cluster: Cluster, crd: Object) -> list[str]:
         found = (await cluster.list(kind, metadata_only=True))["items"]
     except NotFound:
         return []
+    except ApiError as error:
+        if error.status == 403:
+            raise RetryLater(f"the right to list {spec['names']['plural']} is not in force yet") from error
+        raise
     metadata = [each["metadata"] for each in found]
     return [f"{each['namespace']}/{each['name']}" if each.get("namespace") else each["name"] for each in metadata]

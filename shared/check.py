@@ -5,8 +5,12 @@ Every problem is told at once, where an Offering's author looks first. What is o
 
 import asyncio
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
+from shared import chart_rights, templates
+from shared.chart_rights import Makes
 from shared.charts import Chart
 from shared.checks import Problem, fixed_names, problems, refusal, unstated
 from shared.clock import templates_with_clock
@@ -22,6 +26,7 @@ from shared.rendered import Findings, findings
 from shared.renderer import SECONDS, Renderer
 from shared.values import merge
 
+NOTHING = Makes()
 TICK = 1.1
 """Seconds after which a template that prints the time prints another one."""
 
@@ -46,6 +51,7 @@ class Checked:
     warnings: list[str]
     release: Release | None = None
     """Whose names stand in all of these."""
+    makes: Makes = NOTHING
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class Seen:
     warnings: list[str]
     made: Rendering | None = None
     findings: Findings | None = None
+    makes: Makes = NOTHING
 
 
 class Incomplete(Exception):
@@ -75,11 +82,18 @@ async def check(subject: Subject) -> Checked:
     if refused := refusal([problem for one in seen for problem in one.problems]):
         raise refused
     warnings = [*dict.fromkeys(warning for one in seen for warning in one.warnings)]
+    makes = reduce(or_, (one.makes for one in seen), await asyncio.to_thread(named, subject.archive))
     rendered = next((one for one in seen if one.made), None)
     if rendered is None or rendered.made is None:
-        return Checked(None, [], warnings)
+        return Checked(None, [], warnings, makes=makes)
     differing, clocks = await repeated(subject, rendered.made)
-    return Checked(rendered.findings, differing, [*warnings, *clocks], rendered.made.release)
+    return Checked(rendered.findings, differing, [*warnings, *clocks], rendered.made.release, makes)
+
+
+def named(archive: Path) -> Makes:
+    """What stands in its templates, and consumers may switch on."""
+    texts = templates.texts(archive)
+    return Makes(named=frozenset(templates.named(texts)), looked_up=frozenset(templates.looked_up(texts)))
 
 
 async def look(subject: Subject, plan: Plan | None) -> Seen:
@@ -92,13 +106,15 @@ async def look(subject: Subject, plan: Plan | None) -> Seen:
     manifests = await asyncio.to_thread(parse, made.text)
     policies = subject.offering.spec.policies
     found = findings(manifests, policies.pods)
+    makes = chart_rights.makes(manifests)
     kinds = Kinds(subject.served, defined(manifests))
     values = merge(subject.chart.values, made.release.values)
     wrong = problems(subject.offering, plan, manifests, found, kinds, made.release.namespace, values)
+    wrong += chart_rights.problems(manifests, values)
     if not wrong:
         wrong = await collisions(subject, plan, manifests, kinds, values)
     wrong = [Problem(each.reason, generic(each.message, made.release)) for each in wrong]
-    return Seen(wrong, [*unstated(found, policies.quota, plan), *found.demand.notes], made, found)
+    return Seen(wrong, [*unstated(found, policies.quota, plan), *found.demand.notes], made, found, makes)
 
 
 async def rendering(subject: Subject, plan: Plan | None, sample: int = 0) -> Rendering:

@@ -1,7 +1,7 @@
 """Helm, as the few things we ask of it: apply, history, undo, remove. Another engine can take its place.
 
 The real CLI as a subprocess. PyPI's pyhelm3 was found wanting: it runs Helm through a shell, and has no way to bound
-the environment. Values go by standard input; Helm acts as the release's own service account, never as the function.
+the environment. Values go by standard input; Helm acts as the release's own account, never as the function.
 """
 
 import asyncio
@@ -25,9 +25,8 @@ from shared.errors import ApiError, NotFound, RetryLater
 from shared.heartbeat import Heartbeat
 from shared.lifetime import opened
 from shared.releases import Release
-from shared.resources import SECRETS
+from shared.resources import RELEASES_NAMESPACE, SECRETS
 
-SERVICE_ACCOUNT = "chandlery-release"
 INPUTS = "chandlery.dev/inputs"
 HOLDER = "chandlery.dev/holder"
 HISTORY_MAX = 5
@@ -232,7 +231,8 @@ DIE_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv"
 
 
 def acting_as(namespace: str) -> str:
-    return f"system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}"
+    """A service account that is not there: nobody can have a token of it, and no pod can run as it."""
+    return f"system:serviceaccount:{RELEASES_NAMESPACE}:{namespace}"
 
 
 def within(release: Release, *, timeout: bool = True) -> list[str]:

@@ -8,6 +8,8 @@ from shared.offering import Offering
 
 GROUP = "chandlery.dev"
 SYSTEM_NAMESPACE = "chandlery"
+RELEASES_NAMESPACE = "chandlery-releases"
+"""Holds nothing but the names that Helm acts under, one for each release namespace."""
 
 
 @dataclass(frozen=True)

@@ -1,55 +1,69 @@
-"""Rights that are handed out while we run, each in a ClusterRole that only these steps may change.
+"""The ClusterRoles of an Offering, as its chart was reviewed. Pure; shared/granting.py makes them, for grant_access.
 
-An administrator's file (knative/base/rbac.yaml) names the roles below and leaves them empty; the steps that fill them
-may change these by name, and no others. Nobody may hand out rights he doesn't hold, so they have `escalate` on them.
+Each is an object of its own, that goes when the Offering goes. What functions and Helm are bound to are roles that
+Kubernetes puts together from them by a label: those of the functions stand in knative/base/rbac.yaml, and are empty.
 """
 
-import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from shared.cluster import Cluster, Object
-from shared.errors import ApiError, Invalid, RetryLater
-from shared.resources import CLUSTER_ROLES
+from shared import ownership
+from shared.offering import Offering
+from shared.resources import CLUSTER_ROLES, CUSTOM_RESOURCE_DEFINITIONS, OFFERINGS
 
-INSTANCES = "chandlery-instances"
-"""Of the functions, on generated kinds."""
-RELEASES = "chandlery-release"
-"""Of Helm in a release namespace; Kubernetes puts it together from roles with a label."""
-BROUGHT = "chandlery-release-brought-kinds"
-"""One of those: on the kinds that charts bring in crds/."""
-CHARTS = "chandlery-charts"
-"""Of register_chart and retire_offering: to see objects of those kinds, and to change the roles of an Offering."""
-BINDINGS = "chandlery-offering-bindings"
-"""Of apply_policies: to bind the roles of an Offering."""
-OFFERING = "offering.chandlery.dev/"
-AGGREGATE = "chandlery.dev/aggregate-to-offering"
+INSTANCES = "instances"
+"""Of the functions, on generated kinds: ClusterRole chandlery-instances."""
+CHARTS = "charts"
+"""Of register_chart and retire_offering, to see objects of the kinds that charts bring: chandlery-charts."""
+BINDINGS = "bindings"
+"""Of apply_policies, to bind the roles below: chandlery-bindings."""
+AGGREGATE = "chandlery.dev/aggregate-to-"
+"""A label's beginning: to which role of ours a ClusterRole is added."""
+RELEASE = f"{AGGREGATE}release"
+"""With an Offering's name: to what Helm may do in the release namespaces of its instances."""
+OFFERING = f"{AGGREGATE}offering"
+"""With an Offering's name: to what Helm may do in cluster scope for its instances."""
+HANDED_ON = "chandlery.dev/handed-on"
 VERBS = ["get", "list", "watch", "patch"]
 MAKING = ["get", "list", "watch", "create", "update", "patch", "delete"]
 """Not `*`: that holds `escalate` and `bind`, with which a chart could give itself anything."""
-CHANGING = ["get", "create", "patch", "delete", "escalate"]
 REMOVING = ["get", "list", "watch", "delete"]
-TRIES = 5
-SETTLE_SECONDS = 10
+READING = ["get", "list", "watch"]
+SECRETS = ("", "secrets")
+"""Where Helm keeps its releases."""
+FOLLOWED = [("", "events"), ("", "pods"), ("", "pods/log"), ("apps", "replicasets"), ("batch", "jobs")]
+"""What Helm reads while it waits for a hook."""
 
 Rule = dict[str, Any]
+Role = dict[str, Any]
 Kind = tuple[str, str]
 """Group and plural."""
 
-
-def rule_for(group: str, plural: str) -> Rule:
-    return {"apiGroups": [group], "resources": [plural, f"{plural}/status"], "verbs": VERBS}
+CRDS: Kind = (CUSTOM_RESOURCE_DEFINITIONS.group, CUSTOM_RESOURCE_DEFINITIONS.plural)
 
 
-async def grant(cluster: Cluster, group: str, plural: str) -> None:
-    wanted = rule_for(group, plural)
-    await _change(cluster, INSTANCES, lambda role: {"rules": _with(role, wanted)})
+@dataclass(frozen=True)
+class Reviewed:
+    """Which resources Helm makes for an Offering, and what it may hand on (shared/chart_rights.py)."""
+
+    namespaced: frozenset[Kind] = frozenset()
+    looked_up: frozenset[Kind] = frozenset()
+    handed_on: tuple[Rule, ...] = ()
+    cluster_scoped: frozenset[Kind] = frozenset()
+    crds: frozenset[str] = frozenset()
+    """The only CRDs it may change."""
 
 
-async def revoke(cluster: Cluster, group: str, plural: str) -> None:
-    unwanted = rule_for(group, plural)
-    await _change(cluster, INSTANCES, lambda role: {"rules": [rule for rule in _rules(role) if rule != unwanted]})
+def release_role(offering: str) -> str:
+    """What Helm may do in the namespace of each of an Offering's instances."""
+    return f"chandlery:release:{offering}"
+
+
+def release_kinds_role(offering: str) -> str:
+    """Our part of it."""
+    return f"chandlery:release-kinds:{offering}"
 
 
 def role_of(offering: str) -> str:
@@ -60,6 +74,13 @@ def role_of(offering: str) -> str:
 def kinds_role_of(offering: str) -> str:
     """Our part of it."""
     return f"chandlery:offering-kinds:{offering}"
+
+
+def functions_role(what: str, offering: str) -> str:
+    return f"chandlery:{what}:{offering}"
+
+
+# Rules
 
 
 def rules_on(kinds: Iterable[Kind], verbs: list[str]) -> list[Rule]:
@@ -79,139 +100,107 @@ def kinds_in(rules: Iterable[Rule]) -> set[Kind]:
     return {(group, plural) for rule in rules for group in rule["apiGroups"] for plural in rule["resources"]}
 
 
-def on_roles(offering: str, verbs: list[str]) -> Rule:
-    which = {"apiGroups": [CLUSTER_ROLES.group], "resources": [CLUSTER_ROLES.plural]}
-    return which | {"resourceNames": [role_of(offering), kinds_role_of(offering)], "verbs": verbs}
+def made_by(rules: Iterable[Rule]) -> set[Kind]:
+    """Told from what is only handed on by the order of the verbs, which is kept."""
+    return kinds_in(rule for rule in rules if rule["verbs"] == MAKING)
 
 
-async def provide(
-    cluster: Cluster, offering: str, *, namespaced: set[Kind], brought: set[Kind], cluster_scoped: set[Kind]
-) -> None:
-    """On the kinds its chart brings, and on the cluster-scoped ones it may make; waits until they are in force."""
-    known = await _of_offering(cluster, CHARTS, offering)
-    roles = bool(cluster_scoped) or any("resourceNames" in rule for rule in known)
-    seen = rules_on(brought | kinds_in(rule for rule in known if "resourceNames" not in rule), ["list"])
-    await _set(cluster, CHARTS, offering, seen + ([on_roles(offering, CHANGING)] if roles else []))
-    making = allowed(namespaced, await _of_offering(cluster, BROUGHT, offering))
-    await _set(cluster, BROUGHT, offering, making)
-    if making:
-        await _settled(cluster, RELEASES, making)
-    if roles:
-        await _set(cluster, BINDINGS, offering, [on_roles(offering, ["bind"])])
-        await _in_force(lambda: _apply_roles(cluster, offering, cluster_scoped))
+def release_rules(reviewed: Reviewed, earlier: Iterable[Kind], handed_on: Iterable[Rule]) -> list[Rule]:
+    """Kinds that were reviewed for an `earlier` edition stay: a failed upgrade goes back to it."""
+    making = {*reviewed.namespaced, *earlier, SECRETS}
+    reading = {*FOLLOWED, *reviewed.looked_up} - making
+    return unique([*rules_on(making, MAKING), *rules_on(reading, READING), *handed_on])
 
 
-async def withdraw(cluster: Cluster, offering: str) -> None:
-    known = await _of_offering(cluster, CHARTS, offering)
-    if any("resourceNames" in rule for rule in known):
-        for name in (role_of(offering), kinds_role_of(offering)):
-            await cluster.delete(CLUSTER_ROLES, name)
-    for role in (BROUGHT, BINDINGS, CHARTS):
-        if await _of_offering(cluster, role, offering):
-            await _set(cluster, role, offering, [])
+def cluster_rules(reviewed: Reviewed, before: list[Rule]) -> list[Rule]:
+    """CRDs only by name, those that the chart's templates make; RBAC can't name what is not there yet."""
+    others = [rule for rule in before if CRDS[1] not in rule["resources"]]
+    rules = allowed(reviewed.cluster_scoped - {CRDS}, others)
+    now = reviewed.crds if CRDS in reviewed.cluster_scoped else frozenset()
+    names = now.union(*[rule.get("resourceNames", ()) for rule in before if rule["resources"] == [CRDS[1]]])
+    which = {"apiGroups": [CRDS[0]], "resources": [CRDS[1]]}
+    changing = which | {"resourceNames": sorted(names), "verbs": ["get", "update", "patch", "delete"]}
+    return [*rules, *([changing] if names else []), *([which | {"verbs": ["create"]}] if now else [])]
 
 
-async def _apply_roles(cluster: Cluster, offering: str, kinds: set[Kind]) -> None:
-    before = await cluster.get(CLUSTER_ROLES, kinds_role_of(offering)) or {}
-    rules = allowed(kinds, _rules(before))
-    label = {AGGREGATE: offering}
-    ours = {"metadata": {"name": kinds_role_of(offering), "labels": label}, "rules": rules}
-    await cluster.apply(CLUSTER_ROLES, ours, "rights")
-    together = {"clusterRoleSelectors": [{"matchLabels": label}]}
-    whole = {"metadata": {"name": role_of(offering)}, "aggregationRule": together}
-    await cluster.apply(CLUSTER_ROLES, whole, "rights")
-    await _settled(cluster, role_of(offering), rules)
+def unique(rules: Iterable[Rule]) -> list[Rule]:
+    return list({json.dumps(rule, sort_keys=True): rule for rule in rules}.values())
 
 
-async def _in_force(step: Callable[[], Any]) -> None:
-    """What was granted a moment ago is known to the API server's authorizer a moment later."""
-    for wait in (0.05, 0.1, 0.2, 0.5, 1.0):
-        try:
-            await step()
-            return
-        except ApiError as error:
-            if error.status != 403:
-                raise
-        await asyncio.sleep(wait)
-    raise RetryLater("rights that were granted just now are not in force yet")
+# Roles
 
 
-async def _settled(cluster: Cluster, role: str, wanted: list[Rule]) -> None:
-    """Until Kubernetes has put the role together."""
-    try:
-        async with asyncio.timeout(SETTLE_SECONDS):
-            while True:
-                rules = _rules(await cluster.get(CLUSTER_ROLES, role) or {})
-                if all(rule in rules for rule in wanted):
-                    return
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise RetryLater(f"ClusterRole {role} is not put together yet") from None
+def named(offering: Offering, name: str, labels: dict[str, str], annotations: dict[str, str] | None = None) -> Role:
+    owner = {
+        "apiVersion": OFFERINGS.api_version,
+        "kind": OFFERINGS.kind,
+        "name": offering.metadata.name,
+        "uid": offering.metadata.uid,
+    }
+    whose = {
+        ownership.MANAGED_BY: ownership.MANAGER,
+        ownership.OFFERING: ownership.shortened(offering.metadata.name),
+    }
+    metadata = {"name": name, "labels": whose | labels, "ownerReferences": [owner]}
+    return {"metadata": metadata | ({"annotations": annotations} if annotations else {})}
 
 
-async def _of_offering(cluster: Cluster, role: str, offering: str) -> list[Rule]:
-    return _annotated(await _existing(cluster, role)).get(offering, [])
+def put_together(offering: Offering, name: str, label: str) -> Role:
+    selector = {"matchLabels": {label: ownership.shortened(offering.metadata.name)}}
+    return named(offering, name, {}) | {"aggregationRule": {"clusterRoleSelectors": [selector]}}
 
 
-async def _set(cluster: Cluster, role: str, offering: str, rules: list[Rule]) -> None:
-    """The Offering's share of a role. What each one's is stands in the annotations, since a rule has no name."""
-
-    def change(found: Object) -> Mapping[str, Any]:
-        shares = {key: share for key, share in _annotated(found).items() if key != offering}
-        shares |= {offering: rules} if rules else {}
-        foreign = {key: text for key, text in _annotations(found).items() if not key.startswith(OFFERING)}
-        told = {OFFERING + key: json.dumps(share, separators=(",", ":")) for key, share in shares.items()}
-        merged: list[Rule] = []
-        for share in shares.values():
-            merged += [rule for rule in share if rule not in merged]
-        return {"rules": merged, "metadata/annotations": foreign | told}
-
-    await _change(cluster, role, change)
+def of_functions(offering: Offering, *, served: bool, brought: Iterable[Kind]) -> list[Role]:
+    """On its instances, when its kind is served, and on the kinds its chart brings."""
+    kind, found = offering.plural, []
+    if served:
+        rule = {"apiGroups": [offering.spec.api.group], "resources": [kind, f"{kind}/status"], "verbs": VERBS}
+        found.append((INSTANCES, [rule]))
+    if listing := rules_on(brought, ["list"]):
+        found.append((CHARTS, listing))
+    return [_functions_part(offering, what, rules) for what, rules in found]
 
 
-def _annotated(role: Object) -> dict[str, list[Rule]]:
-    found = {key: text for key, text in _annotations(role).items() if key.startswith(OFFERING)}
-    return {key.removeprefix(OFFERING): json.loads(text) for key, text in found.items()}
+def of_helm(offering: Offering, reviewed: Reviewed, release: Role | None, cluster: Role | None) -> list[Role]:
+    """With the roles as they were before; after them the right to bind them."""
+    name = offering.metadata.name
+    label = ownership.shortened(name)
+    editions = successive(reviewed.handed_on, release)
+    handed_on = [rule for edition in editions for rule in edition]
+    rules = release_rules(reviewed, made_by(rules_of(release)), handed_on)
+    told = {HANDED_ON: json.dumps(editions, separators=(",", ":"))}
+    found = [
+        named(offering, release_kinds_role(name), {RELEASE: label}, told) | {"rules": rules},
+        put_together(offering, release_role(name), RELEASE),
+    ]
+    if reviewed.cluster_scoped or cluster:
+        ours = {"rules": cluster_rules(reviewed, rules_of(cluster))}
+        found.append(named(offering, kinds_role_of(name), {OFFERING: label}) | ours)
+        found.append(put_together(offering, role_of(name), OFFERING))
+    binding = {"apiGroups": [CLUSTER_ROLES.group], "resources": [CLUSTER_ROLES.plural], "verbs": ["bind"]}
+    names = {"resourceNames": [release_role(name), role_of(name)]}
+    return [*found, _functions_part(offering, BINDINGS, [binding | names])]
 
 
-def _annotations(role: Object) -> dict[str, str]:
-    return role["metadata"].get("annotations") or {}
+def _functions_part(offering: Offering, what: str, rules: list[Rule]) -> Role:
+    name = functions_role(what, offering.metadata.name)
+    return named(offering, name, {f"{AGGREGATE}{what}": "true"}) | {"rules": rules}
 
 
-def _rules(role: Object) -> list[Rule]:
-    return role.get("rules") or []
+def rules_of(role: Role | None) -> list[Rule]:
+    return (role or {}).get("rules") or []
 
 
-def _with(role: Object, wanted: Rule) -> list[Rule]:
-    rules = _rules(role)
-    return rules if wanted in rules else [*rules, wanted]
+def earlier_handed_on(role: Role | None) -> list[list[Rule]]:
+    """The newest edition first."""
+    annotations = (role or {}).get("metadata", {}).get("annotations") or {}
+    editions: list[list[Rule]] = json.loads(annotations.get(HANDED_ON, "[]"))
+    return editions
 
 
-async def _existing(cluster: Cluster, name: str) -> Object:
-    role = await cluster.get(CLUSTER_ROLES, name)
-    if role is None:
-        raise RetryLater(f"ClusterRole {name} is missing: apply knative/base/rbac.yaml", after=30)
-    return role
-
-
-async def _change(cluster: Cluster, name: str, change: Callable[[Object], Mapping[str, Any]]) -> None:
-    """Two steps may change a role at once: the test on the version makes the later one look again."""
-    for _ in range(TRIES):
-        role = await _existing(cluster, name)
-        changed = {path: value for path, value in change(role).items() if value != _at(role, path)}
-        if not changed:
-            return
-        operations = [
-            {"op": "test", "path": "/metadata/resourceVersion", "value": role["metadata"]["resourceVersion"]},
-            *({"op": "add", "path": f"/{path}", "value": value} for path, value in changed.items()),
-        ]
-        try:
-            await cluster.patch(CLUSTER_ROLES, name, operations)
-        except Invalid:
-            continue
-        return
-    raise RetryLater(f"ClusterRole {name} is changed by too many at once")
-
-
-def _at(role: Object, path: str) -> Any:
-    return _rules(role) if path == "rules" else _annotations(role)
+def successive(handed_on: Iterable[Rule], role: Role | None) -> list[list[Rule]]:
+    """What is handed on now, and what was before it changed: a failed upgrade goes back to that."""
+    now, earlier = [*handed_on], earlier_handed_on(role)
+    if earlier and earlier[0] == now:
+        return earlier
+    return [now, *earlier[:1]]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from shared.chart_rights import Known
 from shared.errors import Refused
 from shared.rights import Kind
 
@@ -32,6 +33,12 @@ def cluster_scoped(
 
 def brought(crds: Iterable[Mapping[str, Any]], scope: str | None = None) -> set[Kind]:
     return {(group, plural) for _, found, group, plural in _brought(crds) if scope in (None, found)}
+
+
+def known(discovery: Iterable[Mapping[str, Any]], crds: Iterable[Mapping[str, Any]]) -> list[Known]:
+    """Every kind that is served, or will be when the chart's own CRDs are there."""
+    found = [*_served(discovery), *_brought(crds)]
+    return [Known(kind, group, plural, scope == "Namespaced") for kind, scope, group, plural in found]
 
 
 def _served(discovery: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, str, str]]:

@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from events.base import InstanceKey, OfferingKey
-from shared import ownership, rights
+from shared import granting, ownership, rights
 from shared.cluster import Cluster, Object
 from shared.errors import ApiError, RetryLater
+from shared.offering import Offering
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, OFFERINGS, Resource, of_instance
 
 BY = "test"
@@ -45,7 +46,7 @@ async def publish(cluster: Cluster, name: str, generation: int, digest: str) -> 
 async def serve(cluster: Cluster, name: str, *earlier: str, version: str = "v1alpha1") -> None:
     """`version` is the one that is stored."""
     resource, anything = api(name), {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    await rights.grant(cluster, resource.group, resource.plural)
+    await let_functions(cluster, name, resource)
     schema = {"type": "object", "properties": {"spec": anything, "status": anything}}
     common = {"served": True, "subresources": {"status": {}}, "schema": {"openAPIV3Schema": schema}}
     spec = {
@@ -58,6 +59,16 @@ async def serve(cluster: Cluster, name: str, *earlier: str, version: str = "v1al
     crd = f"{resource.plural}.{resource.group}"
     await apply(cluster, CUSTOM_RESOURCE_DEFINITIONS, crd, spec=spec, metadata={"labels": labels})
     await until(lambda: served(cluster, resource))
+
+
+async def let_functions(cluster: Cluster, name: str, resource: Resource) -> None:
+    """What grant_access does, but for a role that nobody owns: the Offering may not be there."""
+    chart = {"url": "https://charts.example.com/x-1.0.0.tgz"}
+    spec = {"chart": chart, "api": {"group": resource.group, "kind": resource.kind}}
+    offering = Offering.model_validate({"metadata": {"name": name}, "spec": spec})
+    (role,) = rights.of_functions(offering, served=True, brought=())
+    del role["metadata"]["ownerReferences"]
+    await granting.put(cluster, [role])
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
