@@ -2,7 +2,7 @@
 
 from events.instances import InstancesChanged
 from shared.cluster import Cluster
-from shared.errors import NotFound
+from shared.errors import ApiError, NotFound, RetryLater
 from shared.function import function
 from shared.instance import Instance, count
 from shared.reports import offering_of, report_offering
@@ -17,6 +17,10 @@ async def count_instances(event: InstancesChanged, cluster: Cluster) -> None:
         found = (await cluster.list(of_offering(offering), cached=True))["items"]
     except NotFound:
         return  # the API is going, and its numbers with it
+    except ApiError as error:
+        if error.status == 403:
+            raise RetryLater(f"the right to list {offering.plural} is not in force yet") from error
+        raise
     counts = count(Instance.model_validate(each) for each in found)
     await report_offering(cluster, offering, "count_instances", [], instances=counts.model_dump())
 

@@ -17,7 +17,7 @@ from shared.attempts import stalled
 from shared.brokers import Brokers
 from shared.cluster import Cluster
 from shared.conditions import find
-from shared.errors import NotFound
+from shared.errors import ApiError, NotFound
 from shared.function import envelope_of, function
 from shared.helm import seconds
 from shared.instance import Instance, count, settled
@@ -89,7 +89,14 @@ def about_instance(
     return InstanceRequested(instance=key, generation=instance.generation)
 
 
-def orphans(namespaces: list[dict[str, Any]], living: set[str]) -> Iterator[Event]:
+def once_more(offering: Offering, now: datetime, period: float) -> Iterator[Event]:
+    """An Offering whose roles are lost, or were never made, goes all the way again."""
+    if not offering.withdrawn and not on_its_way(offering.metadata, now, period):
+        key = OfferingKey(name=offering.metadata.name, uid=offering.metadata.uid)
+        yield OfferingApplied(offering=key, generation=offering.metadata.generation)
+
+
+def orphans(namespaces: list[dict[str, Any]], living: set[str]) -> Iterator[InstanceWithdrawn]:
     """Release namespaces whose instance is gone."""
     for namespace in namespaces:
         key = ownership.instance_of(namespace)
@@ -109,10 +116,15 @@ async def resync(event: ResyncTicked, cluster: Cluster, brokers: Brokers) -> Non
         if not on_its_way(offering.metadata, now, event.seconds)
     ]
     living: set[str] = set()
+    unseen: set[str] = set()
     for offering in offerings:
         if not offering.status.api.crd:
             continue
         instances = await instances_of(offering, cluster)
+        if instances is None:
+            unseen.add(offering.metadata.name)
+            found += once_more(offering, now, event.seconds)
+            continue
         living |= {instance.metadata.uid for _, instance in instances}
         for key, instance in instances:
             if not on_its_way(instance.metadata, now, event.seconds):
@@ -121,7 +133,7 @@ async def resync(event: ResyncTicked, cluster: Cluster, brokers: Brokers) -> Non
                     found.append(InstanceAdmitted(instance=key, generation=instance.generation))
         if count(instance for _, instance in instances) != offering.status.instances:
             found.append(InstancesChanged(offering=offering.metadata.name))
-    found += orphans(namespaces, living)
+    found += [each for each in orphans(namespaces, living) if each.instance.offering not in unseen]
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def send(said: Event) -> None:
@@ -141,12 +153,17 @@ async def secrets_changed(cluster: Cluster, key: InstanceKey, instance: Instance
     return now is not None and now != instance.status.release.secret_versions
 
 
-async def instances_of(offering: Offering, cluster: Cluster) -> list[tuple[InstanceKey, Instance]]:
+async def instances_of(offering: Offering, cluster: Cluster) -> list[tuple[InstanceKey, Instance]] | None:
+    """None when we may not know: the rights on a kind are lost, or not there yet."""
     kind = of_offering(offering)
     try:
         found = (await cluster.list(kind))["items"]
     except NotFound:
         return []  # the API is not served: there are none
+    except ApiError as error:
+        if error.status == 403:
+            return None
+        raise
     where = {"group": kind.group, "version": kind.version, "plural": kind.plural, "kind": kind.kind}
     instances = [Instance.model_validate(each) for each in found]
     return [

@@ -104,8 +104,12 @@ async def test_what_a_chart_brings_is_there_for_its_instances_and_goes_with_the_
         return await found(world) is None
 
     await world.eventually(gone, "the CRD is gone")
-    for role in ("chandlery-release-brought-kinds", "chandlery-charts"):
-        assert name not in str(await world.cluster.get(CLUSTER_ROLES, role))
+
+    async def no_rights_left() -> bool:
+        roles = str(await world.cluster.list(CLUSTER_ROLES))
+        return name not in roles and group not in roles
+
+    await world.eventually(no_rights_left, "no role names the offering or the kind")
 
 
 async def test_the_newest_chart_wins_and_the_last_offering_takes_it_away(world: World, serve: Serve) -> None:

@@ -40,6 +40,15 @@ async def binding(world: World, namespace: str) -> dict[str, Any] | None:
     return await world.cluster.get(CLUSTER_ROLE_BINDINGS, f"chandlery:{namespace}")
 
 
+async def roles_gone(world: World, name: str) -> None:
+    """They belong to the Offering: Kubernetes takes them away after it."""
+
+    async def gone() -> bool:
+        return name not in str(await world.cluster.list(CLUSTER_ROLES))
+
+    await world.eventually(gone, f"no role names {name}")
+
+
 async def test_an_allowed_kind_is_made_changed_and_taken_away(world: World, serve: Serve) -> None:
     url = serve(chart("priority: 5\n", all=PRIORITY))
     name = await world.offered("Thing", {"url": url}, policies=allow("PriorityClass"))
@@ -64,7 +73,7 @@ async def test_an_allowed_kind_is_made_changed_and_taken_away(world: World, serv
 
     await world.eventually(unbound, "the binding is gone")
     await world.retire("Thing")
-    assert name not in str(await world.cluster.list(CLUSTER_ROLES))
+    await roles_gone(world, name)
 
 
 async def test_a_kind_that_is_not_allowed_is_refused_until_it_is(world: World, serve: Serve) -> None:

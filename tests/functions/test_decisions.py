@@ -93,8 +93,22 @@ def test_the_same_inputs_are_tried_at_once_with_other_rights() -> None:
     ("said", "fix"),
     [
         ('User "x" cannot create resource "clusterroles" at the cluster scope', "spec.policies.clusterScoped"),
-        ("x is attempting to grant RBAC permissions not currently held", "aggregate-to-offering: database"),
-        ('User "x" cannot create resource "widgets" in the namespace "y"', ""),
+        (
+            'clusterroles.rbac.authorization.k8s.io "a" is forbidden: user "x" (groups=["y"]) '
+            "is attempting to grant RBAC permissions not currently held",
+            "aggregate-to-offering: database",
+        ),
+        (
+            'roles.rbac.authorization.k8s.io "a" is forbidden: user "x" (groups=["y"]) '
+            "is attempting to grant RBAC permissions not currently held",
+            "aggregate-to-release: database",
+        ),
+        (
+            'widgets.acme.io is forbidden: User "system:serviceaccount:chandlery-releases:y" cannot create '
+            'resource "widgets" in API group "acme.io" in the namespace "y"',
+            "aggregate-to-release: database",
+        ),
+        ('pods "x" is forbidden: exceeded quota: bounds', ""),
     ],
 )
 def test_what_helm_is_forbidden_names_who_can_change_it(said: str, fix: str) -> None:
