@@ -53,14 +53,29 @@ async def is_ours(cluster: Cluster, offering: Offering) -> bool:
 
 async def put(cluster: Cluster, roles: list[Role]) -> None:
     """And wait until they are in force."""
-    await asyncio.gather(*[put_one(cluster, role) for role in roles])
+    wholes = await asyncio.gather(*[put_one(cluster, role) for role in roles if "aggregationRule" in role])
+    parts = [beneath(role, wholes) for role in roles if "aggregationRule" not in role]
+    await asyncio.gather(*[put_one(cluster, role) for role in parts])
     await asyncio.gather(*[settled(cluster, name, wanted) for name, wanted in targets(roles).items()])
 
 
-async def put_one(cluster: Cluster, role: Role) -> None:
+def beneath(part: Role, wholes: Iterable[Role]) -> Role:
+    """A part of a role of ours belongs to that one, and goes after it: Kubernetes puts a role together whenever a part
+    goes, and so would make it again, empty, when it was taken away at the same moment."""
+    for whole in wholes:
+        (selector,) = whole["aggregationRule"]["clusterRoleSelectors"]
+        if selector["matchLabels"].items() <= part["metadata"]["labels"].items():
+            kind = {"apiVersion": CLUSTER_ROLES.api_version, "kind": CLUSTER_ROLES.kind}
+            owner = kind | {key: whole["metadata"][key] for key in ("name", "uid")}
+            return part | {"metadata": part["metadata"] | {"ownerReferences": [owner]}}
+    return part
+
+
+async def put_one(cluster: Cluster, role: Role) -> Role:
     there = await cluster.get(CLUSTER_ROLES, role["metadata"]["name"])
-    if there is None or not covers(there, role):
-        await cluster.apply(CLUSTER_ROLES, role, MANAGER)
+    if there is not None and covers(there, role):
+        return there
+    return await cluster.apply(CLUSTER_ROLES, role, MANAGER)
 
 
 def targets(roles: Iterable[Role]) -> dict[str, list[Rule]]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from functions.grant_access import current, obstacle
-from shared import rights
+from shared import granting, rights
 from tests.builders import condition, offering
 
 
@@ -37,6 +37,20 @@ def test_the_first_obstacle_is_told(conditions: list[dict[str, Any]], speaks: bo
     assert current(found) == speaks
     said = obstacle(found)
     assert (said.reason if said else None) == reason
+
+
+def test_a_part_of_a_role_goes_after_it() -> None:
+    part, whole, binding = rights.of_helm(offering(), rights.Reviewed(), None, None)
+    made = [whole | {"metadata": whole["metadata"] | {"uid": "r-1"}}]
+    owner = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "uid": "r-1"}
+    assert granting.beneath(part, made)["metadata"]["ownerReferences"] == [
+        owner | {"name": "chandlery:release:database"}
+    ]
+    assert granting.beneath(binding, made) == binding
+    assert granting.targets([part, whole, binding]) == {
+        "chandlery:release:database": part["rules"],
+        "chandlery-bindings": binding["rules"],
+    }
 
 
 def test_the_functions_see_the_kind_and_those_its_chart_brings() -> None:
