@@ -104,7 +104,7 @@ KILLED = {
     "register-chart": (1, 2, 3),
     "publish-api": (1, 2, 3),
     "map-parameters": (1,),
-    "grant-access": (1, 4, 6),
+    "grant-access": (1, 3, 5),
     "admit-instance": (1,),
     "apply-policies": (1, 3),
     "install-release": (1, 3, 5, 6),
