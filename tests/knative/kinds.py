@@ -68,11 +68,19 @@ async def let_functions(cluster: Cluster, name: str, resource: Resource) -> None
     offering = Offering.model_validate({"metadata": {"name": name}, "spec": spec})
     (role,) = rights.of_functions(offering, served=True, brought=())
     del role["metadata"]["ownerReferences"]
-    await granting.put(cluster, [role])
+
+    async def granted() -> bool:
+        try:
+            await granting.put(cluster, [role])
+        except RetryLater:
+            return False  # the controllers have just been started
+        return True
+
+    await until(granted, limit=40)
 
 
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
+async def until(holds: Callable[[], Awaitable[bool]], limit: float = 20) -> None:
+    async with asyncio.timeout(limit):
         while True:
             if await holds():
                 return
