@@ -73,10 +73,10 @@ async def let_functions(cluster: Cluster, name: str, resource: Resource) -> None
         try:
             await granting.put(cluster, [role])
         except RetryLater:
-            return False  # the controllers have just been started
+            return False  # controllers come back late when the API server was killed: up to a minute
         return True
 
-    await until(granted, limit=40)
+    await until(granted, limit=100)
 
 
 async def until(holds: Callable[[], Awaitable[bool]], limit: float = 20) -> None:
