@@ -3,6 +3,7 @@
 import structlog
 import typer
 
+from cli.network import network
 from cli.offerings import parameters, sample
 from cli.push import push
 from shared.errors import Refused, RetryLater
@@ -12,6 +13,7 @@ app = typer.Typer(
 )
 for command in (push, sample, parameters):
     app.command()(command)
+app.add_typer(network, name="network")
 
 
 @app.callback()

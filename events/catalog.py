@@ -22,7 +22,7 @@ from events.instances import (
     InstanceWithdrawn,
 )
 from events.offerings import OfferingApplied, OfferingWithdrawn
-from events.policies import PoliciesApplied, PoliciesRefused
+from events.policies import PoliciesApplied, PoliciesDrifted, PoliciesRefused
 from events.releases import ReleaseDeployed, ReleaseFailed, ReleaseRemoved, ReleaseStalled
 from events.ticks import ResyncTicked
 from events.workloads import WorkloadsChanged
@@ -51,6 +51,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(InstanceRequested, "instances", ("instances_source", "resync"), ("admit_instance",)),
     Entry(InstanceAdmitted, "instances", ("admit_instance", "resync"), ("apply_policies",)),
     Entry(InstanceRefused, "instances", ("admit_instance",), ("report_health",)),
+    Entry(PoliciesDrifted, "instances", ("instances_source", "resync"), ("apply_policies",)),
     Entry(PoliciesApplied, "instances", ("apply_policies",), ("install_release",)),
     Entry(PoliciesRefused, "instances", ("apply_policies",), ("report_health",)),
     Entry(ReleaseDeployed, "instances", ("install_release",), ("report_health",)),

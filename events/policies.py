@@ -13,6 +13,12 @@ class PoliciesApplied(InstanceEvent):
     generation: int
 
 
+class PoliciesDrifted(InstanceEvent):
+    """What bounds an instance was changed, deleted, or is wanted otherwise; its release stays as it is."""
+
+    type: ClassVar[str] = "dev.chandlery.policies.drifted.v1"
+
+
 class PoliciesRefused(InstanceEvent):
     """The instance can't be isolated as asked; the Isolated condition says why."""
 

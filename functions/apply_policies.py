@@ -1,18 +1,18 @@
 """Make the release namespace of an instance, with Helm's own rights in it, before anything runs there."""
 
 import asyncio
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 from events.base import InstanceKey
 from events.instances import InstanceAdmitted
-from events.policies import PoliciesApplied, PoliciesRefused
-from shared import ownership
-from shared.cluster import Cluster
+from events.policies import PoliciesApplied, PoliciesDrifted, PoliciesRefused
+from shared import ownership, policies
+from shared.cluster import Cluster, Object
 from shared.conditions import condition
 from shared.errors import ApiError, Conflict, Refused, RetryLater
 from shared.function import function
-from shared.instance import as_offered
+from shared.instance import Instance, as_offered
 from shared.offering import Offering
 from shared.releases import namespace_for
 from shared.reports import instance_of, offering_of, report_instance
@@ -22,6 +22,7 @@ from shared.resources import (
     NAMESPACES,
     RELEASES_NAMESPACE,
     ROLE_BINDINGS,
+    SERVICE_ACCOUNTS,
     Resource,
 )
 from shared.rights import release_role, role_of
@@ -29,13 +30,6 @@ from shared.rights import release_role, role_of
 BINDING = "chandlery:release"
 BINDING_BEFORE = "chandlery-release"
 """Of earlier versions, whose Helm acted as an account in the namespace."""
-
-
-def namespace_object(key: InstanceKey, offering: Offering, name: str) -> dict[str, Any]:
-    level = offering.spec.policies.pod_security
-    security = {f"pod-security.kubernetes.io/{mode}": level for mode in ("enforce", "warn", "audit")}
-    labels = ownership.labels(key) | security
-    return {"metadata": {"name": name, "labels": labels, "annotations": ownership.annotations(key)}}
 
 
 def helm_account(namespace: str) -> dict[str, Any]:
@@ -61,25 +55,47 @@ def cluster_rights(key: InstanceKey, offering: Offering, home: dict[str, Any]) -
     return [(CLUSTER_ROLE_BINDINGS, {"metadata": metadata, "roleRef": role, "subjects": [helm_account(namespace)]})]
 
 
-async def apply_policies(event: InstanceAdmitted, cluster: Cluster) -> PoliciesApplied | PoliciesRefused | None:
+async def apply_policies(
+    event: InstanceAdmitted | PoliciesDrifted, cluster: Cluster
+) -> PoliciesApplied | PoliciesRefused | None:
     offering = await offering_of(cluster, event.instance.offering)
     key = as_offered(event.instance, offering)
-    instance = await instance_of(cluster, key, event.generation)
-    if instance is None or instance.withdrawn or offering is None or instance.generation != event.generation:
-        return None  # gone, or changed meanwhile: then its own event is on the way
-    generation = instance.generation
+    generation = event.generation if isinstance(event, InstanceAdmitted) else None
+    instance = await instance_of(cluster, key, generation)
+    if instance is None or instance.withdrawn or offering is None:
+        return None
+    if isinstance(event, PoliciesDrifted):
+        await mend(cluster, key, offering, instance)
+        return None
+    if instance.generation != generation:
+        return None  # changed meanwhile: then its own event is on the way
     namespace = namespace_for(offering, instance)
     try:
-        home, made = await make_namespace(cluster, key, namespace_object(key, offering, namespace))
+        home, made = await make_namespace(cluster, key, policies.namespace_object(key, offering, namespace))
     except Refused as refused:
         said = condition("Isolated", False, refused.reason, refused.message, generation)
         await report_instance(cluster, key, instance, "apply_policies", [said])
         return PoliciesRefused(instance=key, generation=generation, reason=refused.reason)
-    objects = rights(key, namespace) + cluster_rights(key, offering, home)
-    # In a namespace made just now there is nothing to merge with, and a create costs half an apply.
-    put = cluster.create if made else partial(cluster.apply, manager="apply_policies")
+    await bound(cluster, key, offering, instance, home, made=made)
+    return PoliciesApplied(instance=key, generation=generation)
+
+
+async def bound(
+    cluster: Cluster, key: InstanceKey, offering: Offering, instance: Instance, home: Object, *, made: bool
+) -> None:
+    """Everything in one burst: nothing runs before the event that follows."""
+    namespace = home["metadata"]["name"]
+    peers = [peer.namespace for peer in await peers_of(cluster, key, instance) if peer.mutual]
+    objects = policies.wanted(key, offering, instance, namespace, peers)
+    objects += rights(key, namespace) + cluster_rights(key, offering, home)
+    # In a namespace made just now there is nothing to compare with, and a create costs half an apply.
+    put = begin if made else keep
+    unwanted = [] if made else [kind for kind in policies.BOUNDS if kind not in dict(objects)]
     try:
-        await asyncio.gather(*[put(resource, body) for resource, body in objects])
+        await asyncio.gather(
+            *[put(cluster, resource, body) for resource, body in objects],
+            *[cluster.delete(resource, policies.NAME, namespace) for resource in unwanted],
+        )
     except Conflict as twice:
         raise RetryLater(f"{namespace} is being made by another event", after=0.1) from twice
     except ApiError as error:
@@ -88,7 +104,71 @@ async def apply_policies(event: InstanceAdmitted, cluster: Cluster) -> PoliciesA
         raise
     if not made:
         await cluster.delete(ROLE_BINDINGS, BINDING_BEFORE, namespace)
-    return PoliciesApplied(instance=key, generation=generation)
+
+
+async def begin(cluster: Cluster, resource: Resource, body: Object) -> None:
+    try:
+        await cluster.create(resource, body)
+    except Conflict:
+        if resource != SERVICE_ACCOUNTS:
+            raise
+        await cluster.apply(resource, body, "apply_policies")  # Kubernetes was first
+
+
+async def keep(cluster: Cluster, resource: Resource, body: Object) -> None:
+    """A spec is replaced as a whole: what others put in must go."""
+    metadata = body["metadata"]
+    if resource == CLUSTER_ROLE_BINDINGS:  # may be written, not read
+        await cluster.apply(resource, body, "apply_policies")
+        return
+    found = await cluster.get(resource, metadata["name"], metadata["namespace"])
+    if found is not None and policies.in_force(found, body):
+        return
+    if found is not None and "spec" in body:
+        labels = (found["metadata"].get("labels") or {}) | metadata["labels"]
+        change = {"/spec": body["spec"], "/metadata/labels": labels}
+        operations = [{"op": "add", "path": path, "value": value} for path, value in change.items()]
+        await cluster.patch(resource, metadata["name"], operations, metadata["namespace"])
+    else:
+        await cluster.apply(resource, body, "apply_policies")
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    key: InstanceKey
+    instance: Instance
+    namespace: str
+    mutual: bool
+
+
+async def peers_of(cluster: Cluster, key: InstanceKey, instance: Instance) -> list[Neighbour]:
+    """Those it names, and whether they name it."""
+    names = policies.names_of(instance)
+    if not names:
+        return []
+    ours = {ownership.MANAGED_BY: ownership.MANAGER, ownership.UID: ""}
+    found = []
+    for home in (await cluster.list(NAMESPACES, labels=ours, metadata_only=True))["items"]:
+        other = ownership.instance_of(home)
+        if other is None or policies.name_of(other) not in names or "deletionTimestamp" in home["metadata"]:
+            continue
+        if there := await instance_of(cluster, other):
+            found.append(Neighbour(other, there, home["metadata"]["name"], policies.open_to(there, key)))
+    return found
+
+
+async def mend(cluster: Cluster, key: InstanceKey, offering: Offering, instance: Instance) -> None:
+    """Bring back what should be there, here and at those it names: a pair is open from both ends, or not at all."""
+    neighbours = [(each.key, each.instance) for each in await peers_of(cluster, key, instance)]
+    for where, who in [(key, instance), *neighbours]:
+        offered = offering if who is instance else await offering_of(cluster, where.offering)
+        home = await cluster.get(NAMESPACES, namespace_for(offered, who)) if offered else None
+        if offered is None or home is None or home["metadata"].get("deletionTimestamp"):
+            continue
+        if home["metadata"].get("labels", {}).get(ownership.UID) == where.uid:
+            wanted = policies.namespace_object(where, offered, home["metadata"]["name"])
+            home = await cluster.apply(NAMESPACES, wanted, "apply_policies")
+            await bound(cluster, as_offered(where, offered), offered, who, home, made=False)
 
 
 async def make_namespace(cluster: Cluster, key: InstanceKey, body: dict[str, Any]) -> tuple[dict[str, Any], bool]:

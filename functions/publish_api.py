@@ -16,7 +16,7 @@ from shared.compatibility import breaking
 from shared.conditions import Condition, condition, find
 from shared.errors import ApiError, Conflict, Gone, Invalid, NotFound, Refused, RetryLater
 from shared.function import function
-from shared.offering import Offering, OfferingSpec, Policies
+from shared.offering import Offering
 from shared.reports import offering_of, report_offering
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, Resource
 from shared.schema import api_for
@@ -26,16 +26,6 @@ from shared.versions import EDITION, Crd
 from shared.webhook import Webhook
 
 ESTABLISH_SECONDS = 10
-ENFORCED = ("podSecurity", "clusterScoped")
-
-
-def not_enforced(spec: OfferingSpec) -> list[str]:
-    """What the Offering asks for and no function does yet: better said than silently left out."""
-    policies = spec.policies.model_dump(by_alias=True)
-    defaults = Policies().model_dump(by_alias=True)
-    enforced = ("podSecurity", "clusterScoped")
-    asked = [f"policies.{key}" for key in policies if key not in enforced and policies[key] != defaults[key]]
-    return asked + [f"plans[{plan.name}].quota" for plan in spec.plans if plan.quota]
 
 
 @dataclass(frozen=True)
@@ -48,9 +38,7 @@ class Published:
 
 
 def published(offering: Offering, now: Published) -> Condition:
-    missing = not_enforced(offering.spec)
-    note = f"; not enforced by this version: {', '.join(missing)}" if missing else ""
-    note += f"; changed: {versions.first(now.told)}" if now.told else ""
+    note = f"; changed: {versions.first(now.told)}" if now.told else ""
     generation = offering.metadata.generation
     return condition("Published", True, "Published", f"{offering.crd} is served{note}", generation)
 

@@ -1,6 +1,7 @@
 """Look for what is not where it should be and say so again: whatever an event lost, the next tick finds."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,24 +10,26 @@ from events.base import Event, InstanceKey, OfferingKey, event_id
 from events.catalog import BY_TYPE
 from events.instances import InstanceAdmitted, InstanceRequested, InstancesChanged, InstanceWithdrawn
 from events.offerings import OfferingApplied, OfferingWithdrawn
+from events.policies import PoliciesDrifted
 from events.releases import ReleaseStalled
 from events.ticks import ResyncTicked
 from events.workloads import WorkloadsChanged
-from shared import finalizers, ownership
+from shared import finalizers, ownership, policies
 from shared.attempts import stalled
 from shared.brokers import Brokers
-from shared.cluster import Cluster
+from shared.cluster import Cluster, Object
 from shared.conditions import find
 from shared.errors import ApiError, NotFound
 from shared.function import envelope_of, function
 from shared.helm import seconds
 from shared.instance import Instance, count, settled
 from shared.offering import Metadata, Offering
-from shared.resources import NAMESPACES, OFFERINGS, of_offering
+from shared.resources import NAMESPACES, OFFERINGS, Resource, of_offering
 from shared.secrets import versions_now
 from shared.values import secret_references
 
 AT_ONCE = 16
+OURS = {ownership.MANAGED_BY: ownership.MANAGER, ownership.UID: ""}
 REPEAT_SECONDS = 300
 
 
@@ -115,6 +118,7 @@ async def resync(event: ResyncTicked, cluster: Cluster, brokers: Brokers) -> Non
         for offering in offerings
         if not on_its_way(offering.metadata, now, event.seconds)
     ]
+    told: list[tuple[InstanceKey, Instance, Offering]] = []
     living: set[str] = set()
     unseen: set[str] = set()
     for offering in offerings:
@@ -126,6 +130,7 @@ async def resync(event: ResyncTicked, cluster: Cluster, brokers: Brokers) -> Non
             found += once_more(offering, now, event.seconds)
             continue
         living |= {instance.metadata.uid for _, instance in instances}
+        told += [(key, instance, offering) for key, instance in instances if settled(instance, offering)]
         for key, instance in instances:
             if not on_its_way(instance.metadata, now, event.seconds):
                 found.append(about_instance(key, instance, offering, now, housed=instance.metadata.uid in housed))
@@ -133,6 +138,7 @@ async def resync(event: ResyncTicked, cluster: Cluster, brokers: Brokers) -> Non
                     found.append(InstanceAdmitted(instance=key, generation=instance.generation))
         if count(instance for _, instance in instances) != offering.status.instances:
             found.append(InstancesChanged(offering=offering.metadata.name))
+    found += await drifts(cluster, told)
     found += [each for each in orphans(namespaces, living) if each.instance.offering not in unseen]
     turns = asyncio.Semaphore(AT_ONCE)
 
@@ -142,6 +148,28 @@ async def resync(event: ResyncTicked, cluster: Cluster, brokers: Brokers) -> Non
             await brokers.send(BY_TYPE[said.type].broker, envelope_of(said, "/chandlery/resync", identity))
 
     await asyncio.gather(*[send(each) for each in found if each])
+
+
+async def drifts(cluster: Cluster, told: list[tuple[InstanceKey, Instance, Offering]]) -> list[Event | None]:
+    """Settled instances that are not bounded as they should be."""
+    lists = [(kind, await cluster.list(kind, labels=OURS, cached=True)) for kind in policies.BOUNDS if told]
+    there: dict[str, dict[Resource, Object]] = defaultdict(dict)
+    for kind, found in lists:
+        for each in found["items"]:
+            there[each["metadata"]["namespace"]][kind] = each
+    named = {policies.name_of(key): (key, instance) for key, instance, _ in told}
+
+    def wanted(key: InstanceKey, instance: Instance, offering: Offering) -> list[tuple[Resource, Object]]:
+        others = [named[each][1] for each in policies.names_of(instance) if each in named]
+        peers = [other.status.release.namespace or "" for other in others if policies.open_to(other, key)]
+        return policies.wanted(key, offering, instance, instance.status.release.namespace or "", peers)
+
+    return [
+        PoliciesDrifted(instance=key)
+        for key, instance, offering in told
+        if not instance.withdrawn
+        and policies.drifted(wanted(key, instance, offering), there[instance.status.release.namespace or ""])
+    ]
 
 
 async def secrets_changed(cluster: Cluster, key: InstanceKey, instance: Instance, offering: Offering) -> bool:

@@ -10,13 +10,24 @@ from knative import said
 from knative.debounce import Debounce
 from knative.outbox import Outbox
 from knative.said import Said
-from knative.seen import Api, Edition, Release, Seen
+from knative.seen import Api, Bound, Edition, Release, Seen
 from knative.watch import Change, Name, Watch
 from shared import ownership
 from shared.cluster import Cluster
-from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, OFFERINGS, PODS, WORKLOADS
+from shared.resources import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    LIMIT_RANGES,
+    NAMESPACES,
+    NETWORK_POLICIES,
+    OFFERINGS,
+    PODS,
+    RESOURCE_QUOTAS,
+    ROLE_BINDINGS,
+    WORKLOADS,
+)
 
 OURS = {ownership.MANAGED_BY: ownership.MANAGER, ownership.UID: ""}
+BOUNDS = (RESOURCE_QUOTAS, LIMIT_RANGES, NETWORK_POLICIES, ROLE_BINDINGS)
 HELMS = {"app.kubernetes.io/managed-by": "Helm"}
 
 
@@ -46,6 +57,7 @@ class Instances:
             Watch(cluster, kind, Seen.of, self._workload_changed, labels=None if kind == PODS else HELMS)
             for kind in WORKLOADS
         ]
+        self._bounds = [Watch(cluster, kind, Bound.of, self._bound_changed, labels=OURS) for kind in BOUNDS]
         self._followed: dict[str, Followed] = {}
         self._strangers: set[str] = set()
         """Namespaces that something changed in before they were known to be ours: the watches run independently."""
@@ -59,7 +71,7 @@ class Instances:
         await self._namespaces.synced.wait()
         for release in list(self._namespaces.known.values()):
             self._health.touch(release.name, release.version)
-        others: list[Watch[Any]] = [self._apis, self._offerings, *self._workloads]
+        others: list[Watch[Any]] = [self._apis, self._offerings, *self._workloads, *self._bounds]
         for watch in others:
             self._tasks.create_task(watch.run())
         for watch in others:
@@ -111,6 +123,7 @@ class Instances:
             key = api.key(instance)
             has_namespace = after is None and self._has_namespace(instance.uid)
             await self._put(said.about_instance(key, before, after, has_namespace=has_namespace))
+            await self._put(said.peers_changed(key, before, after))
         self._counts.touch(api.offering, change.version)
 
     async def _offering_changed(self, change: Change[Edition]) -> None:
@@ -131,6 +144,11 @@ class Instances:
         if after and after.name in self._strangers:
             self._strangers.discard(after.name)
             self._health.touch(after.name, change.version)
+
+    async def _bound_changed(self, change: Change[Bound]) -> None:
+        before, after = change.before, change.after
+        if before and (after is None or before.written != after.written):
+            await self._put(said.bounds_changed(self._release(before.namespace), change.version))
 
     async def _workload_changed(self, change: Change[Seen]) -> None:
         workload = change.after or change.before

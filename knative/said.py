@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from events.base import Event, InstanceKey, OfferingKey, event_id
 from events.instances import InstanceRequested, InstancesChanged, InstanceWithdrawn
 from events.offerings import OfferingApplied, OfferingWithdrawn
+from events.policies import PoliciesDrifted
 from events.workloads import WorkloadsChanged
 from knative.seen import Edition, Release, Seen, Served
 
@@ -33,7 +34,7 @@ class Said:
         match self.event:
             case OfferingApplied() | OfferingWithdrawn():
                 about = self.event.offering.uid
-            case InstanceRequested() | InstanceWithdrawn() | WorkloadsChanged():
+            case InstanceRequested() | InstanceWithdrawn() | WorkloadsChanged() | PoliciesDrifted():
                 about = self.event.instance.uid
             case _:
                 about = self.event.subject
@@ -88,6 +89,13 @@ def instance_again(key: InstanceKey, instance: Seen, *why: object) -> Said:
     return Said(event, (key.uid, instance.generation, *marks, *why))
 
 
+def peers_changed(key: InstanceKey, before: Seen | None, after: Seen | None) -> Said | None:
+    """The marks on an instance are no part of its spec: whom it is open to stands there."""
+    if before is None or after is None or after.deleting or before.marks == after.marks:
+        return None
+    return Said(PoliciesDrifted(instance=key), (key.uid, after.version))
+
+
 def republished(before: Edition | None, after: Edition | None) -> str | None:
     """The edition to tell all instances of. An Offering seen for the first time is none: they are being told anyway."""
     if before is None or after is None or before.published == after.published:
@@ -123,6 +131,13 @@ def orphans(releases: Collection[Release], living: Collection[str]) -> Iterator[
     for release in releases:
         if release.instance.uid not in living:
             yield still_leaving(release, release.version)
+
+
+def bounds_changed(release: Release | None, change_version: int) -> Said | None:
+    """Somebody changed or deleted what bounds an instance. So do we: then all is found as it should be."""
+    if release is None or release.deleting:
+        return None
+    return Said(PoliciesDrifted(instance=release.instance), (release.uid, change_version))
 
 
 def workloads_changed(release: Release | None, version: int) -> Said | None:

@@ -52,6 +52,19 @@ def metadata_of(found: Object) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound(Seen):
+    """What bounds a release namespace, from its metadata alone: who wrote it last tells whether it was changed."""
+
+    written: str = ""
+
+    @classmethod
+    def of(cls, found: Object) -> Self:
+        fields = [each for each in found["metadata"].get("managedFields") or [] if not each.get("subresource")]
+        told = json.dumps([[each.get(name) for name in ("manager", "operation", "time")] for each in fields])
+        return cls(**metadata_of(found), written=told)
+
+
+@dataclass(frozen=True, slots=True)
 class Served(Seen):
     """The CRD of a consumer API, from its metadata alone."""
 

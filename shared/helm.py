@@ -39,6 +39,7 @@ BUSY_SECONDS = 2
 # What Helm's words mean for us; the first that is found counts.
 BUSY = re.compile(
     r"another operation \(install/upgrade/rollback\) is in progress|cannot re-?use a name that is still in use"
+    r"|status unknown for quota"  # it was made a moment ago, and Kubernetes has not counted yet
     r'|secrets "sh\.helm\.release\.v1\.[^"]*" already exists|release: already exists'
 )
 AWAY = re.compile(

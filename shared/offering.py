@@ -125,10 +125,47 @@ class Pods(Model):
     runtime_class_name: str | None = None
 
 
+class Requirement(Model):
+    key: str = Field(min_length=1, max_length=317)
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    values: list[str] = Field([], max_length=64)
+
+
+class Selector(Model):
+    """Of labels, as everywhere in Kubernetes; an empty one selects all."""
+
+    match_labels: dict[str, str] = {}
+    match_expressions: list[Requirement] = Field([], max_length=16)
+
+
+class IpBlock(Model):
+    cidr: str = Field(min_length=1, max_length=64)
+    except_: list[Annotated[str, Field(max_length=64)]] = Field([], alias="except", max_length=64)
+
+
+class Port(Model):
+    protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
+    port: int | str
+    end_port: int | None = Field(None, ge=1, le=65535)
+
+
+class Peer(Model):
+    """A NetworkPolicyPeer, with the ports it may use; no ports are all of them."""
+
+    namespace_selector: Selector | None = None
+    pod_selector: Selector | None = None
+    ip_block: IpBlock | None = None
+    ports: list[Port] = Field([], max_length=64)
+
+
 class Network(Model):
-    isolation: Literal["Strict", "SameNamespace", "None"] = "Strict"
-    allow_from: list[dict[str, Any]] = []
-    allow_to: list[dict[str, Any]] = []
+    isolation: Literal["Strict", "SameNamespace", "None"] = Field(
+        "Strict",
+        description="Strict: an instance's pods reach each other and DNS. SameNamespace: pods beside the instance"
+        " object reach them too. None: no policy",
+    )
+    allow_from: list[Peer] = Field([], max_length=64, description="Who else may reach every instance")
+    allow_to: list[Peer] = Field([], max_length=64, description="What else every instance may reach")
 
 
 class Limits(Model):
@@ -147,6 +184,7 @@ class Policies(Model):
     cluster_scoped: list[str] = Field([], description="Kinds of cluster-scoped objects the chart may create")
     storage_classes: list[str] | None = Field(None, description="Allowed storage classes; default: all")
     limits: Limits = Limits()
+    service_types: list[Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"]] = ["ClusterIP"]
 
 
 class CustomMetric(Model):

@@ -11,7 +11,6 @@ from events.instances import InstanceAdmitted, InstanceDegraded, InstanceReady, 
 from events.offerings import OfferingApplied, OfferingWithdrawn
 from events.releases import ReleaseStalled
 from events.workloads import WorkloadsChanged
-from functions.publish_api import not_enforced
 from functions.remove_release import waits_for
 from functions.report_health import news, ready
 from functions.resync import about_instance, about_offering, due, on_its_way
@@ -309,11 +308,3 @@ def test_what_is_waited_for_is_named() -> None:
     assert waits_for(namespace) == "waits for namespace ns to go: pods. has 1 resource instances"
     assert instances_remain(["a/b"]) == "waits for 1 instance to be deleted: a/b"
     assert instances_remain([f"a/{n}" for n in range(7)]).endswith("a/4 and 2 more")
-
-
-def test_what_no_function_enforces_yet_is_said() -> None:
-    asked = offering(
-        policies={"quota": {"pods": 1}, "podSecurity": "restricted"}, plans=[{"name": "s", "quota": {"pods": 1}}]
-    )
-    assert not_enforced(asked.spec) == ["policies.quota", "plans[s].quota"]
-    assert not_enforced(offering().spec) == []
