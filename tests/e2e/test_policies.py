@@ -1,5 +1,6 @@
 """Every instance is bounded before anything runs in it, and stays so: on a real API server, through a real Broker."""
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -120,3 +121,25 @@ async def test_a_pair_is_open_when_each_names_the_other(world: World) -> None:
         return not any((await opened()).values())
 
     await world.eventually(neither, "both are closed")
+
+
+async def test_two_instances_are_opened_and_closed(world: World) -> None:
+    await world.offered("Small", "small", parameters=[])
+    for name in ("one", "two"):
+        await world.order("Small", name)
+        await world.ready("Small", name)
+    kind = world.kind("Small")
+    one, two = (f"{kind.plural}.{kind.group}/{world.namespace}/{name}" for name in ("one", "two"))
+
+    def run(*arguments: str) -> str:
+        command = [str(world.stack.layout.bin / "chandlery"), "network", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    async def annotations() -> list[Any]:
+        found = [await world.instance("Small", name) for name in ("one", "two")]
+        return [(each or {})["metadata"]["annotations"]["chandlery.dev/network-peers"] for each in found]
+
+    assert run("allow", one, two) == f"{one} is open to {two}\n{two} is open to {one}\n"
+    assert await annotations() == [two, one]
+    assert run("deny", one, two) == f"{one} is closed to {two}\n{two} is closed to {one}\n"
+    assert await annotations() == ["", ""]
