@@ -147,6 +147,11 @@ class Policies(Model):
     cluster_scoped: list[str] = Field([], description="Kinds of cluster-scoped objects the chart may create")
     storage_classes: list[str] | None = Field(None, description="Allowed storage classes; default: all")
     limits: Limits = Limits()
+    service_types: list[Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"]] = ["ClusterIP"]
+    capacity: Literal["Checked", "Unchecked"] = Field(
+        "Checked",
+        description="Unchecked: for a cluster that adds nodes by itself; nothing is held against those it has",
+    )
 
 
 class CustomMetric(Model):
