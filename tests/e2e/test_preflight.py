@@ -1,6 +1,5 @@
 """What an order would really install is held against the policies before Helm makes anything of it."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -178,18 +177,6 @@ async def test_what_was_refused_comes_when_the_offering_allows_it(world: World, 
     await world.says("Web", "mine", "Accepted", "PodSecurityViolated")
     await world.offered("Web", {"url": url}, policies=POLICIES | {"podSecurity": "privileged"})
     await world.ready("Web", "mine")
-
-
-async def test_a_refused_order_is_not_tried_at_every_tick(world: World, serve: Serve) -> None:
-    await world.offered("Web", {"url": serve(CHART)}, policies=POLICIES)
-    await world.order("Web", "mine")
-    await world.ready("Web", "mine")
-    await world.order("Web", "mine", privileged=True)
-    await world.says("Web", "mine", "Accepted", "PodSecurityViolated")
-    await asyncio.sleep(5)
-    found = await world.instance("Web", "mine")
-    assert found
-    assert found["status"]["release"]["failures"] == 1
 
 
 OFFERED = [

@@ -10,7 +10,7 @@ from tests.rendering import container, deployment, manifests, object_
 
 HERE = "templates/all.yaml: "
 SAME = {"podSelector": {"matchLabels": {"app": "web"}}}
-OTHERS = {"namespaceSelector": {}}
+OTHERS: dict[str, Any] = {"namespaceSelector": {}}
 MONITORING = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
 OWN = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "home"}}, **SAME}
 

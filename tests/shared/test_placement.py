@@ -17,7 +17,7 @@ from tests.rendering import deployment, manifests, object_
 HERE = {"disk": "fast"}
 TOLERATION = {"key": "tenants", "operator": "Exists"}
 PODS = Pods(node_selector=HERE, tolerations=[TOLERATION], runtime_class_name="gvisor")
-WANTED = {"nodeSelector": HERE, "tolerations": [TOLERATION], "runtimeClassName": "gvisor"}
+WANTED: dict[str, Any] = {"nodeSelector": HERE, "tolerations": [TOLERATION], "runtimeClassName": "gvisor"}
 PLAIN: dict[str, Any] = {"template": {"spec": {"containers": []}}}
 PLACED = {"template": {"spec": {"containers": [], **WANTED}}}
 
@@ -51,7 +51,11 @@ def test_a_custom_resource_is_left_alone() -> None:
 
 def test_the_offering_wins_over_the_chart_whose_own_tolerations_stay() -> None:
     own = {"key": "gpu", "operator": "Exists"}
-    chosen = {"nodeSelector": {"disk": "slow", "zone": "a"}, "tolerations": [own], "runtimeClassName": "runc"}
+    chosen: dict[str, Any] = {
+        "nodeSelector": {"disk": "slow", "zone": "a"},
+        "tolerations": [own],
+        "runtimeClassName": "runc",
+    }
     (each,) = manifests(deployment(**chosen))
     found = placed(each, placement(PODS)) or {}
     assert found["spec"]["template"]["spec"] == {

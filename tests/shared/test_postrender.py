@@ -47,7 +47,7 @@ async def rendered(
 async def test_objects_and_hooks_are_seen_and_may_be_changed(
     reviews: PostRenderer, tools: dict[str, str], tmp_path: Path
 ) -> None:
-    seen = []
+    seen: list[str] = []
 
     async def review(text: str) -> str:
         seen.extend(each.manifest.shown for each in pieces(text) if each.manifest)
