@@ -50,7 +50,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(ResyncTicked, "offerings", ("resync_ping",), ("resync",)),
     Entry(InstanceRequested, "instances", ("instances_source", "resync"), ("admit_instance",)),
     Entry(InstanceAdmitted, "instances", ("admit_instance", "resync"), ("apply_policies",)),
-    Entry(InstanceRefused, "instances", ("admit_instance",), ("report_health",)),
+    Entry(InstanceRefused, "instances", ("admit_instance", "install_release"), ("report_health",)),
     Entry(PoliciesDrifted, "instances", ("instances_source", "resync"), ("apply_policies",)),
     Entry(PoliciesApplied, "instances", ("apply_policies",), ("install_release",)),
     Entry(PoliciesRefused, "instances", ("apply_policies",), ("report_health",)),

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from events.base import InstanceKey
+from events.instances import InstanceRefused
 from events.policies import PoliciesApplied
 from events.releases import ReleaseDeployed, ReleaseFailed, ReleaseStalled
 from shared import passwords
@@ -37,6 +38,8 @@ from shared.function import function
 from shared.health import pod_trouble
 from shared.helm import AT_ONCE, Applied, Helm, HelmFailed, acting_as, seconds
 from shared.instance import Instance, as_offered
+from shared.postrender import Review
+from shared.preflight import Preflight
 from shared.releases import Release, release_for
 from shared.reports import instance_of, offering_of, report_instance
 from shared.resources import PODS, SECRETS
@@ -50,8 +53,8 @@ TRIES = 5
 
 
 async def install_release(
-    event: PoliciesApplied | ReleaseStalled, cluster: Cluster, helm: Helm, store: ChartStore
-) -> ReleaseDeployed | ReleaseFailed | None:
+    event: PoliciesApplied | ReleaseStalled, cluster: Cluster, helm: Helm, store: ChartStore, preflight: Preflight
+) -> ReleaseDeployed | ReleaseFailed | InstanceRefused | None:
     offering = await offering_of(cluster, event.instance.offering)
     key = as_offered(event.instance, offering)
     instance = await instance_of(cluster, key, event.generation if isinstance(event, PoliciesApplied) else None)
@@ -79,32 +82,43 @@ async def install_release(
             raise RetryLater(f"chart {release.chart_digest} is not in the store", after=5)
         async with helm.turn(release):
             slow = partial(say_at_work, cluster, key, instance, release)
-            result = await attempt(helm, cluster, release, chart, slow)
+            review = preflight.review(offering, instance, release)
+            try:
+                result = await attempt(helm, cluster, release, chart, review, slow)
+            except Refused as refused:
+                why = Failure(refused.reason, passwords.hidden(refused.message, release.secrets))
+                await tell_refusal(cluster, key, instance, why, failed_status(instance, release, now, why, tried))
+                return InstanceRefused(instance=key, generation=instance.generation, reason=refused.reason)
     generation = instance.generation
     if isinstance(result, Applied):
         status = deployed_status(release, offering, result, datetime.now(UTC))
         message = f"{status['chart']} {status['version']}, revision {result.revision}"
         said = condition("Deployed", True, "Deployed", message, generation)
-        await tell(cluster, key, instance, said, status, passwords.hidden(result.notes, release.secrets))
+        await tell(cluster, key, instance, [said], status, passwords.hidden(result.notes, release.secrets))
         return ReleaseDeployed(instance=key, generation=generation, revision=result.revision)
     if result.reason == "Forbidden":
         result = replace(result, message=forbidden(result.message, offering.metadata.name))
     status = failed_status(instance, release, now, result, tried)
     said = condition("Deployed", False, result.reason, failure_message(result, status), generation)
-    await tell(cluster, key, instance, said, status, instance.status.notes)
+    await tell(cluster, key, instance, [said], status, instance.status.notes)
     return ReleaseFailed(instance=key, generation=generation, reason=result.reason)
 
 
 async def tell(
-    cluster: Cluster, key: InstanceKey, instance: Instance, said: Condition, release: dict[str, Any], notes: str | None
+    cluster: Cluster,
+    key: InstanceKey,
+    instance: Instance,
+    said: list[Condition],
+    release: dict[str, Any],
+    notes: str | None,
 ) -> None:
     """The steps before this one said so by their events; what they say of a newer spec meanwhile is left alone."""
     where = f"in namespace {release['namespace']}"
-    steps = [
+    before = [
         condition("Accepted", True, "Accepted", "", instance.generation),
         condition("Isolated", True, "Isolated", where, instance.generation),
-        said,
     ]
+    steps = [*{each.type: each for each in [*before, *said]}.values()]
     status = {"release": release} | ({"notes": notes} if notes else {})
     for _ in range(TRIES):
         try:
@@ -118,16 +132,31 @@ async def tell(
     raise RetryLater(f"the status of {key.namespace}/{key.name} is changed by too many at once")
 
 
+async def tell_refusal(
+    cluster: Cluster, key: InstanceKey, instance: Instance, why: Failure, release: dict[str, Any]
+) -> None:
+    """Nothing was begun: what is deployed, and what was said of it, stands."""
+    said = condition("Accepted", False, why.reason, failure_message(why, release), instance.generation)
+    deployed = instance.condition("Deployed")
+    steps = [said, *([deployed] if deployed else [])]
+    await tell(cluster, key, instance, steps, release, instance.status.notes)
+
+
 async def say_at_work(cluster: Cluster, key: InstanceKey, instance: Instance, release: Release) -> None:
     said = condition("Deployed", None, "Installing", "Helm is at work, or waits for a hook", instance.generation)
     known = instance.status.release.model_dump(by_alias=True, exclude_none=True)
     known |= {"namespace": release.namespace, "name": release.name}
     with contextlib.suppress(RetryLater, ApiError):  # Helm goes on, told or not
-        await tell(cluster, key, instance, said, known, instance.status.notes)
+        await tell(cluster, key, instance, [said], known, instance.status.notes)
 
 
 async def attempt(
-    helm: Helm, cluster: Cluster, release: Release, chart: Path, slow: Callable[[], Awaitable[None]]
+    helm: Helm,
+    cluster: Cluster,
+    release: Release,
+    chart: Path,
+    review: Review,
+    slow: Callable[[], Awaitable[None]],
 ) -> Applied | Failure:
     history = await helm.history(release)
     while next_step(history, release.inputs) == "sweep":
@@ -138,7 +167,7 @@ async def attempt(
     if next_step(history, release.inputs) == "nothing":
         return await helm.read(release)
     try:
-        return await apply(helm, cluster, chart, release, first=not history, slow=slow)
+        return await apply(helm, cluster, chart, release, first=not history, review=review, slow=slow)
     except HelmFailed as failed:
         troubles = await pod_troubles(cluster, release.namespace) if "Hook" in failed.reason else ()
         good = last_good(history)
@@ -149,7 +178,14 @@ async def attempt(
 
 
 async def apply(
-    helm: Helm, cluster: Cluster, chart: Path, release: Release, *, first: bool, slow: Callable[[], Awaitable[None]]
+    helm: Helm,
+    cluster: Cluster,
+    chart: Path,
+    release: Release,
+    *,
+    first: bool,
+    review: Review,
+    slow: Callable[[], Awaitable[None]],
 ) -> Applied:
     """With the passwords a chart wants handed back at an upgrade, should it say so.
 
@@ -160,11 +196,12 @@ async def apply(
     while True:
         try:
             values = passwords.handed_back(release.values, known)
-            return await helm.apply(chart, replace(release, values=values), first=first, slow=slow)
+            asked = replace(release, values=values)
+            return await helm.apply(chart, asked, first=first, review=review, slow=slow)
         except HelmFailed as failed:
             asks = not first and failed.reason == "TemplateFailed" and not passwords.planted(release.values)
-            asked = passwords.asked_for(failed.output, release.namespace) if asks else ()
-            more = [each for each in asked if each.path not in known]
+            wanted = passwords.asked_for(failed.output, release.namespace) if asks else ()
+            more = [each for each in wanted if each.path not in known]
             found = await current_passwords(cluster, release.namespace, more)
             if not found or len(known) + len(found) > passwords.ASKED_LIMIT:
                 raise HelmFailed(
@@ -210,4 +247,4 @@ async def pod_troubles(cluster: Cluster, namespace: str) -> tuple[str, ...]:
     return tuple(f"pod {name}: {trouble.message}" for name, trouble in found if trouble)[:3]
 
 
-main = function(install_release, Cluster, Helm, ChartStore, at_once=AT_ONCE)
+main = function(install_release, Cluster, Helm, ChartStore, Preflight, at_once=AT_ONCE)

@@ -13,18 +13,24 @@ from shared.fetch import Fetcher
 from shared.function import function
 from shared.offering import Offering
 from shared.orders import fingerprint
+from shared.preflight import Preflight
 from shared.renderer import Renderer
 from shared.reports import offering_of, report_offering
 from shared.resources import OFFERINGS
 from shared.sourcing import chart_of, source_hash
 from shared.store import ChartStore
 
-CHECK = 2
+CHECK = 3
 """Changes when the check does: then what passed is checked again."""
 
 
 async def register_chart(
-    event: OfferingApplied, cluster: Cluster, fetcher: Fetcher, store: ChartStore, renderer: Renderer
+    event: OfferingApplied,
+    cluster: Cluster,
+    fetcher: Fetcher,
+    store: ChartStore,
+    renderer: Renderer,
+    preflight: Preflight,
 ) -> ChartRegistered | ChartRefused | None:
     offering = await offering_of(cluster, event.offering)
     if offering is None or offering.withdrawn:
@@ -33,7 +39,7 @@ async def register_chart(
     await finalizers.hold(cluster, OFFERINGS, offering.metadata, finalizers.API, "register_chart")
     try:
         chart = await chart_of(offering, cluster, fetcher, store)
-        notes, makes = await checked(offering, chart, cluster, store, renderer)
+        notes, makes = await checked(offering, chart, cluster, store, renderer, preflight)
         needs, reviewed = await prerequisites.provide(cluster, offering, chart, makes)
     except Refused as refused:
         said = condition("ChartReady", False, refused.reason, refused.message, generation)
@@ -65,7 +71,12 @@ def check_key(offering: Offering, digest: str) -> str:
 
 
 async def checked(
-    offering: Offering, chart: charts.Chart, cluster: Cluster, store: ChartStore, renderer: Renderer
+    offering: Offering,
+    chart: charts.Chart,
+    cluster: Cluster,
+    store: ChartStore,
+    renderer: Renderer,
+    preflight: Preflight,
 ) -> tuple[str, Makes]:
     """What is worth a sentence, and what the chart makes; raises Refused with what stands in the way. What passed once
     is not checked again."""
@@ -77,7 +88,7 @@ async def checked(
     archive = await store.path(chart.digest)
     if archive is None:
         raise RetryLater(f"chart {chart.digest} is not in the store")
-    found = await check(Subject(offering, chart, archive, await served(cluster), renderer))
+    found = await check(Subject(offering, chart, archive, await served(cluster), renderer, preflight=preflight))
     notes = dossier.summary(found)
     text = dossier.fitted(dossier.findings_document(found), dossier.FINDINGS_LIMIT)
     data = {dossier.SUMMARY: notes, dossier.FINDINGS: text, dossier.MAKES: chart_rights.written(found.makes)}
@@ -85,4 +96,4 @@ async def checked(
     return notes, found.makes
 
 
-main = function(register_chart, Cluster, Fetcher, ChartStore, Renderer)
+main = function(register_chart, Cluster, Fetcher, ChartStore, Renderer, Preflight)

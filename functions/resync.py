@@ -87,7 +87,8 @@ def about_instance(
             return ReleaseStalled(instance=key)
         return WorkloadsChanged(instance=key)
     retry_at = instance.status.release.retry_at
-    if retry_at and not instance.holds("Deployed") and now < datetime.fromisoformat(retry_at):
+    done = instance.holds("Accepted") and instance.holds("Deployed")
+    if retry_at and not done and now < datetime.fromisoformat(retry_at):
         return None
     return InstanceRequested(instance=key, generation=instance.generation)
 

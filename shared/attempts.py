@@ -8,11 +8,11 @@ from shared import ownership, rights
 from shared.helm import Applied, Revision
 from shared.instance import Instance
 from shared.offering import Offering
+from shared.orders import fingerprint
 from shared.releases import Release
 
 FIRST_RETRY = timedelta(seconds=15)
 LAST_RETRY = timedelta(hours=1)
-TRIED_LIMIT = 1024
 
 Step = Literal["apply", "nothing", "sweep"]
 
@@ -43,9 +43,9 @@ def last_good(history: list[Revision]) -> Revision | None:
 
 
 def tried_with(release: Release, offering: Offering) -> str:
-    """What a try depends on: with other rights, the same inputs may do."""
-    rights = offering.spec.policies.cluster_scoped
-    return "+".join([release.inputs, *sorted(rights)])[:TRIED_LIMIT]
+    """What a try depends on: with other rights or other policies, the same inputs may do."""
+    spec = offering.spec.model_dump(mode="json", include={"policies": True, "plans": {"__all__": {"name", "quota"}}})
+    return f"{release.inputs}+{fingerprint(spec)}"
 
 
 def too_soon(instance: Instance, tried: str, now: datetime) -> bool:

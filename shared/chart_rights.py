@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-from shared.checks import Problem, switched_by
+from shared.checks import switched_by
 from shared.errors import Refused
 from shared.kinds import BUILT_IN
 from shared.manifests import Manifest, items, mapping
 from shared.offering import Values
+from shared.problems import Problem
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, GROUP
 from shared.rights import Kind, Reviewed, Rule
 from shared.templates import Named

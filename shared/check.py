@@ -12,7 +12,7 @@ from pathlib import Path
 from shared import chart_rights, templates
 from shared.chart_rights import Makes
 from shared.charts import Chart
-from shared.checks import Problem, fixed_names, problems, refusal, unstated
+from shared.checks import fixed_names, outgrown, problems, refusal, unstated
 from shared.clock import templates_with_clock
 from shared.differences import told, unstable
 from shared.errors import Refused
@@ -21,6 +21,8 @@ from shared.kinds import Kinds, Served, defined
 from shared.manifests import Manifest, parse
 from shared.offering import Offering, Plan, Values
 from shared.orders import Order, defaulted, demanded, generic, plans_of, release, with_demanded
+from shared.preflight import Preflight
+from shared.problems import Problem
 from shared.releases import Release
 from shared.rendered import Findings, findings
 from shared.renderer import SECONDS, Renderer
@@ -41,6 +43,8 @@ class Subject:
     served: Served
     renderer: Renderer
     background: bool = False
+    preflight: Preflight | None = None
+    """What asks the cluster of pod security and capacity; without it, that is left to others."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +115,14 @@ async def look(subject: Subject, plan: Plan | None) -> Seen:
     values = merge(subject.chart.values, made.release.values)
     wrong = problems(subject.offering, plan, manifests, found, kinds, made.release.namespace, values)
     wrong += chart_rights.problems(manifests, values)
+    if subject.preflight:
+        wrong += await subject.preflight.of_cluster(policies, manifests, found)
+        wrong += await subject.preflight.of_quota(policies, plan)
     if not wrong:
         wrong = await collisions(subject, plan, manifests, kinds, values)
     wrong = [Problem(each.reason, generic(each.message, made.release)) for each in wrong]
-    return Seen(wrong, [*unstated(found, policies.quota, plan), *found.demand.notes], made, found, makes)
+    warnings = [*unstated(found, policies.quota, plan), *outgrown(manifests, found, policies, plan)]
+    return Seen(wrong, [*warnings, *found.demand.notes], made, found, makes)
 
 
 async def rendering(subject: Subject, plan: Plan | None, sample: int = 0) -> Rendering:

@@ -3,14 +3,18 @@
 Each decision collects all that is wrong, not the first of it: a provider corrects an Offering once.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from decimal import Decimal
 
-from shared.demand import Amounts, bad_quantities
+from shared.containers import above_limits, named_nodes
+from shared.demand import Amounts, bad_quantities, of_pod, room_to_grow
 from shared.errors import Refused
 from shared.kinds import Kinds
 from shared.manifests import Manifest
-from shared.offering import Offering, Plan, Quantities, Values
+from shared.offering import Offering, Plan, Policies, Quantities, Values
+from shared.openings import addresses, opened, reserved, services
+from shared.problems import Problem
 from shared.quantities import quantity, shown
 from shared.rendered import Findings
 from shared.values import format_path, leaves
@@ -20,14 +24,6 @@ TOLD = 5
 SAID = 3500
 SWITCHES = ("create", "enabled", "install", "installCRDs", "createCustomResource")
 ALIASES = {"cpu": "requests.cpu", "memory": "requests.memory", "ephemeral-storage": "requests.ephemeral-storage"}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """`message` names field, cause and fix."""
-
-    reason: str
-    message: str
 
 
 def refusal(problems: list[Problem]) -> Refused | None:
@@ -48,17 +44,25 @@ def problems(
     kinds: Kinds,
     namespace: str,
     values: Values,
+    whose: str = "a default instance",
 ) -> list[Problem]:
     """What is wrong with one rendering for an instance in `namespace`; `values` are what it was made from."""
     real = [each for each in manifests if not each.only_a_test]
+    policies = offering.spec.policies
     return [
         *unknown_kinds(real, kinds),
-        *cluster_scoped(real, kinds, offering.spec.policies.cluster_scoped, values),
+        *cluster_scoped(real, kinds, policies.cluster_scoped, values),
         *elsewhere(real, kinds, namespace, values),
         *too_many_hooks(found),
         *(Problem("InvalidManifest", f"{what}; set it by spec.values") for what in bad_quantities(real)),
-        *storage_classes(found, offering.spec.policies.storage_classes, kinds.served.default_storage_class),
-        *over_quota(found, offering.spec.policies.quota, plan),
+        *storage_classes(found, policies.storage_classes, kinds.served.default_storage_class),
+        *above_limits(real, policies.pods),
+        *named_nodes(real, policies.pods),
+        *services(real, policies.service_types),
+        *addresses(real),
+        *opened(real, policies.network, namespace, switched_by, values),
+        *reserved(real),
+        *over_quota(found, policies.quota, plan, whose),
     ]
 
 
@@ -156,14 +160,21 @@ def storage_classes(found: Findings, names: list[str] | None, default: str | Non
         yield Problem("StorageClassNotAllowed", f"{each.object} asks for {how}; allowed: {listed}; {fix}")
 
 
-def over_quota(found: Findings, quota: Quantities, plan: Plan | None) -> Iterator[Problem]:
-    """A default instance must fit into the namespace it is given."""
-    stated = [(f"spec.policies.quota.{key}", key, limit) for key, limit in quota.items()]
+def stated(quota: Quantities, plan: Plan | None) -> list[tuple[str, str, str | int]]:
+    """(field, key, limit): the Offering's quota, the plan's over it."""
+    found = [(f"spec.policies.quota.{key}", key, limit) for key, limit in quota.items()]
     if plan:
         where = f"spec.plans[{plan.name}].quota"
-        stated = [each for each in stated if each[1] not in plan.quota]
-        stated += [(f"{where}.{key}", key, limit) for key, limit in plan.quota.items()]
-    for field, key, limit in stated:
+        found = [each for each in found if each[1] not in plan.quota]
+        found += [(f"{where}.{key}", key, limit) for key, limit in plan.quota.items()]
+    return found
+
+
+def over_quota(
+    found: Findings, quota: Quantities, plan: Plan | None, whose: str = "a default instance"
+) -> Iterator[Problem]:
+    """An instance must fit into the namespace it is given."""
+    for field, key, limit in stated(quota, plan):
         most = quantity(limit)
         if most is None:
             yield Problem("InvalidQuantity", f"{field}: {limit!r} is no quantity, such as 500m or 4Gi")
@@ -172,10 +183,22 @@ def over_quota(found: Findings, quota: Quantities, plan: Plan | None) -> Iterato
         asked = found.demand.total.get(resource)
         if asked is not None and asked > most:
             for_plan = f" on plan {plan.name}" if plan else ""
-            what = f"a default instance{for_plan} asks for {shown(asked, resource)}, {shown(most, resource)} is allowed"
+            what = f"{whose}{for_plan} asks for {shown(asked, resource)}, {shown(most, resource)} is allowed"
             parts = _parts(found.demand.by, resource)
             fix = "raise the quota, or lower what the chart asks for by spec.values"
             yield Problem("ExceedsQuota", f"{field}: {what} ({parts}); {fix}")
+
+
+def outgrown(manifests: list[Manifest], found: Findings, policies: Policies, plan: Plan | None) -> Iterator[str]:
+    """Autoscalers that the quota stops on their way up. A warning: the default instance runs."""
+    for scaler, work, more in room_to_grow(manifests):
+        one = of_pod(work.spec, policies.pods, work.manifest.shown, defaultdict(list)) | {"pods": Decimal(1)}
+        for field, key, limit in stated(policies.quota, plan):
+            resource, most = ALIASES.get(key, key), quantity(limit)
+            asked = found.demand.total.get(resource, Decimal(0)) + one.get(resource, Decimal(0)) * more
+            if most is not None and resource in one and asked > most:
+                what = f"{scaler.shown}: spec.maxReplicas would take {shown(asked, resource)}"
+                yield f"{what}, {field} allows {shown(most, resource)}"
 
 
 def _parts(by: dict[str, Amounts], resource: str) -> str:

@@ -79,10 +79,11 @@ class Cluster:
         found = await self._request("GET", resource.path(namespace), query, accept=accept, impersonate=impersonate)
         return {**found, "items": found.get("items") or []}  # an empty list of metadata has null for items
 
-    async def create(self, resource: Resource, body: Object) -> Object:
-        """Conflict when it is there already."""
+    async def create(self, resource: Resource, body: Object, *, dry_run: bool = False) -> Object:
+        """Conflict when it is there already. With `dry_run` all is checked, and nothing made."""
         typed = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
-        return await self._request("POST", resource.path(body["metadata"].get("namespace")), body=typed)
+        query = {"dryRun": "All"} if dry_run else {}
+        return await self._request("POST", resource.path(body["metadata"].get("namespace")), query, body=typed)
 
     async def apply(self, resource: Resource, body: Object, manager: str, *, force: bool = True) -> Object:
         """Server-side apply of an object; the manager owns exactly the fields that stand in `body`."""

@@ -46,14 +46,23 @@ class Workload:
 
 def pod_spec(each: Manifest) -> dict[str, Any] | None:
     """Of whatever makes pods among Kubernetes' own kinds."""
-    spec = mapping(each.body.get("spec"))
+    path = pod_path(each)
+    return None if path is None else mapping(within(each.body, (*path, "spec")))
+
+
+def pod_path(each: Manifest) -> tuple[str, ...] | None:
+    """Where a pod, or a template of pods, stands in an object."""
     if (each.group, each.kind) == ("", "Pod"):
-        return spec
+        return ()
     if each.group in ("", "apps", "batch") and each.kind == "CronJob":
-        spec = mapping(mapping(spec.get("jobTemplate")).get("spec"))
-    elif (each.group, each.kind) not in TEMPLATED:
-        return None
-    return mapping(mapping(spec.get("template")).get("spec"))
+        return ("spec", "jobTemplate", "spec", "template")
+    return ("spec", "template") if (each.group, each.kind) in TEMPLATED else None
+
+
+def within(body: Any, path: tuple[str, ...]) -> Any:
+    for step in path:
+        body = mapping(body).get(step)
+    return body
 
 
 TEMPLATED = {
@@ -144,6 +153,18 @@ def _scaled(each: Manifest, manifests: list[Manifest]) -> int:
         ):
             found = max(found, _whole(spec.get("minReplicas"), 1))
     return found
+
+
+def room_to_grow(manifests: list[Manifest]) -> Iterator[tuple[Manifest, Workload, int]]:
+    """Autoscalers, what they scale, and how many pods they may add to those that are counted."""
+    works = [work for each in manifests if (work := workload(each, manifests))]
+    for each in manifests:
+        spec = mapping(each.body.get("spec"))
+        target = mapping(spec.get("scaleTargetRef"))
+        for work in works if each.kind == "HorizontalPodAutoscaler" else ():
+            more = _whole(spec.get("maxReplicas"), 0) - work.pods
+            if (work.manifest.kind, work.manifest.name) == (target.get("kind"), target.get("name")) and more > 0:
+                yield each, work, more
 
 
 def _whole(value: Any, otherwise: int) -> int:

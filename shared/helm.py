@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from shared.cluster import Cluster, Object
 from shared.errors import ApiError, NotFound, RetryLater
 from shared.heartbeat import Heartbeat
 from shared.lifetime import opened
+from shared.postrender import PostRenderer, Review
 from shared.releases import Release
 from shared.resources import RELEASES_NAMESPACE, SECRETS
 
@@ -98,6 +99,7 @@ class Helm:
         self._cluster = cluster
         self._heartbeat = heartbeat
         self._home = Path(tempfile.mkdtemp(prefix="chandlery-helm-"))
+        self._reviews = PostRenderer(self._home, self._home / "data" / "plugins")
         self._room = asyncio.Semaphore(AT_ONCE)
         self._busy = asyncio.Semaphore((os.cpu_count() or 2) + 1)
         # Held weakly: a lock lives exactly as long as somebody has it or waits for it.
@@ -105,9 +107,12 @@ class Helm:
 
     @classmethod
     async def open(cls) -> Self:
-        return cls(await opened(Cluster), await opened(Heartbeat))
+        helm = cls(await opened(Cluster), await opened(Heartbeat))
+        await helm._reviews.start()
+        return helm
 
     async def close(self) -> None:
+        await self._reviews.close()
         shutil.rmtree(self._home, ignore_errors=True)
 
     @asynccontextmanager
@@ -119,25 +124,31 @@ class Helm:
             yield
 
     async def apply(
-        self, chart: Path, release: Release, *, first: bool, slow: Callable[[], Awaitable[None]]
+        self, chart: Path, release: Release, *, first: bool, review: Review, slow: Callable[[], Awaitable[None]]
     ) -> Applied:
         """Install the `first` revision, or upgrade. Waits for hooks, not for workloads: what they do is watched.
 
+        `review` sees, and may change, what is to be installed before anything is; what it raises is raised here.
         `slow` is called when it takes longer than Helm itself ever needs: a hook may take minutes. What is in the
         chart's crds/ is not Helm's to make: shared/chart_crds.py has done so when the chart was registered.
         """
         labels = f"{INPUTS}={release.inputs},{HOLDER}={self._heartbeat.holder}"
         history = [] if first else ["--history-max", str(HISTORY_MAX)]
-        out = await self._run(
-            [
+        async with self._reviews.asked(review) as asked:
+            arguments = [
                 *("install" if first else "upgrade", release.name, str(chart), "--values", "-", "--labels", labels),
                 *("--skip-crds", "--disable-openapi-validation", "--output", "json", *history),
-                *within(release),
-            ],
-            seconds(release.timeout),
-            given=json.dumps(release.values),
-            slow=slow,
-        )
+                *(*within(release), *asked.arguments),
+            ]
+            given, limit = json.dumps(release.values), seconds(release.timeout)
+            try:
+                out = await self._run(arguments, limit, given=given, slow=slow, more=asked.environment)
+            except (HelmFailed, RetryLater):
+                if asked.error:
+                    raise asked.error from None
+                raise
+        if not asked.done:
+            raise AssertionError("Helm installs what passed the review, or nothing")
         return applied(json.loads(out))
 
     async def read(self, release: Release) -> Applied:
@@ -196,6 +207,7 @@ class Helm:
         limit: float,
         given: str | None = None,
         slow: Callable[[], Awaitable[None]] | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> str:
         async with self._room, AsyncExitStack() as busy:
             await busy.enter_async_context(self._busy)
@@ -203,7 +215,7 @@ class Helm:
                 *DIE_WITH_US,
                 "helm",
                 *arguments,
-                env=environment(self._home),
+                env={**environment(self._home), **(more or {})},
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,

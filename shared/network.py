@@ -44,6 +44,20 @@ def namespace(name: str) -> Rule:
 
 def rule(direction: str, peer: Peer) -> Rule:
     """A peer that names nobody is everybody, as in a NetworkPolicy itself."""
-    who = peer.model_dump(by_alias=True, exclude_unset=True, exclude={"ports"})
-    ports = [port.model_dump(by_alias=True, exclude_none=True) for port in peer.ports]
-    return ({direction: [who]} if who else {}) | ({"ports": ports} if ports else {})
+    found, opened = who(peer), ports(peer)
+    return ({direction: [found]} if found else {}) | ({"ports": opened} if opened else {})
+
+
+def who(peer: Peer) -> Rule:
+    return peer.model_dump(by_alias=True, exclude_unset=True, exclude={"ports"})
+
+
+def ports(peer: Peer) -> list[Rule]:
+    return [port.model_dump(by_alias=True, exclude_none=True) for port in peer.ports]
+
+
+def allows(peer: Peer, other: Rule, other_ports: list[Rule]) -> bool:
+    """Whether a rule of the chart's own, to the same peer, opens no more than the Offering does."""
+    stated = [{"protocol": "TCP", **each} for each in other_ports]
+    known = ports(peer)
+    return other == who(peer) and (not known or (bool(stated) and all(each in known for each in stated)))

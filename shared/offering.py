@@ -185,6 +185,10 @@ class Policies(Model):
     storage_classes: list[str] | None = Field(None, description="Allowed storage classes; default: all")
     limits: Limits = Limits()
     service_types: list[Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"]] = ["ClusterIP"]
+    capacity: Literal["Checked", "Unchecked"] = Field(
+        "Checked",
+        description="Unchecked: for a cluster that adds nodes by itself; nothing is held against those it has",
+    )
 
 
 class CustomMetric(Model):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from shared.errors import Refused
 from shared.instance import Instance
 from shared.offering import Offering, Values
+from shared.placement import placement
 from shared.values import SecretReference, release_values, substitute
 
 NAMESPACE_LIMIT = 63
@@ -84,7 +85,8 @@ def release_for(
     given = secrets or {}
     values = release_values(offering, instance.spec, known, {each: found.value for each, found in given.items()})
     told = release_values(offering, instance.spec, known, {each: found.version for each, found in given.items()})
-    made_from = json.dumps([digest, namespace, name, told], sort_keys=True)
+    where = placement(offering.spec.policies.pods)
+    made_from = json.dumps([digest, namespace, name, told, *([where] if where else [])], sort_keys=True)
     inputs = hashlib.sha256(made_from.encode()).hexdigest()[:32]
     versions = {each.name: found.version for each, found in given.items()}
     secret = tuple(found.value for found in given.values())

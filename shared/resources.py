@@ -53,6 +53,7 @@ CLUSTER_ROLE_BINDINGS = Resource(
 )
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 PODS = Resource("", "v1", "pods", "Pod")
+NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
 
 WORKLOADS: tuple[Resource, ...] = (
     Resource("apps", "v1", "deployments", "Deployment"),

@@ -24,6 +24,7 @@ from shared.attempts import (
     stalled,
     too_soon,
     tried_with,
+    written,
 )
 from shared.conditions import Condition
 from shared.health import CURRENT, Health
@@ -78,14 +79,25 @@ def test_the_same_inputs_are_tried_again_later_each_time_and_others_at_once() ->
     assert not too_soon(found, release.inputs, NOW + timedelta(hours=1))
 
 
-def test_the_same_inputs_are_tried_at_once_with_other_rights() -> None:
+def test_the_same_inputs_are_tried_at_once_with_other_rights_or_policies() -> None:
     found, plain = instance(), offering()
     release = release_for(plain, found)
     status = failed_status(found, release, NOW, FAILURE, tried_with(release, plain))
     failed = instance(status={"release": status})
-    more = offering(policies={"clusterScoped": ["ClusterRole"]})
     assert too_soon(failed, tried_with(release, plain), NOW)
-    assert not too_soon(failed, tried_with(release_for(more, found), more), NOW)
+    for policies in ({"clusterScoped": ["ClusterRole"]}, {"podSecurity": "privileged"}, {"quota": {"pods": 9}}):
+        more = offering(policies=policies)
+        assert not too_soon(failed, tried_with(release_for(more, found), more), NOW)
+
+
+def test_a_refused_upgrade_is_left_alone_by_the_resync_until_its_next_try() -> None:
+    status = deployed(generation=2)
+    status["conditions"][0] |= {"status": "False", "reason": "PodSecurityViolated"}
+    status["release"] |= {"retryAt": written(NOW + timedelta(minutes=1)), "failedInputs": "x"}
+    found = instance(generation=2, status=status)
+    assert about_instance(KEY, found, offering(), NOW) is None
+    later = NOW + timedelta(minutes=2)
+    assert about_instance(KEY, found, offering(), later) == InstanceRequested(instance=KEY, generation=2)
 
 
 @pytest.mark.parametrize(
