@@ -1,4 +1,4 @@
-"""Who may do what, tried with the kubeconfigs that were issued, never as an administrator: two consumers, two providers."""
+"""Who may do what, tried with the kubeconfigs that were issued: two consumers, two providers."""
 
 import asyncio
 import base64
