@@ -2,16 +2,18 @@
 
 import asyncio
 import base64
+import json
 import os
 import subprocess
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from events.ticks import ResyncTicked
+from shared import kubeconfigs
 from shared.access import CONSUMER
 from shared.cluster import Cluster
 from shared.errors import ApiError
@@ -27,7 +29,7 @@ from shared.resources import (
     Resource,
 )
 from tests.e2e.test_faults import post
-from tests.e2e.world import World, is_ready
+from tests.e2e.world import World, conditions, is_ready
 
 Object = dict[str, Any]
 
@@ -182,3 +184,237 @@ async def test_a_consumer_reaches_what_it_ordered_and_nothing_else(access: Acces
     granted = {f"{databases.plural}.{databases.group}", f"{databases.plural}.{databases.group}/status"}
     assert rows == everybody | granted | {"events", "events.events.k8s.io", "resourcequotas"}
     assert "forbidden" in (await access.kubectl(CONSUMERS, "a", "get", "pods", "-n", release)).lower()
+
+
+def offering(name: str, group: str, **chart: Any) -> Object:
+    source = {"url": "file:///examples/charts/hello"} | chart
+    return {"metadata": {"name": name}, "spec": {"chart": source, "api": {"group": group, "kind": "Gadget"}}}
+
+
+async def says(call: Any) -> str:
+    with pytest.raises(ApiError) as error:
+        await call
+    return error.value.message
+
+
+async def test_a_provider_manages_the_offerings_of_its_groups_and_sees_what_came_of_them(access: Access) -> None:
+    world = access.world
+    group, other = f"t{world.id}.example.com", f"u{world.id}.example.com"
+    mine, theirs = f"gadget-{world.id}", f"gadget-{world.id}-b"
+    promised = f"later-{world.id}"
+    await access.provider("a", group, offerings=[mine, promised])
+    await access.provider("b", other)
+    acme, rival = await access.as_(PROVIDERS, "a"), await access.as_(PROVIDERS, "b")
+    gadgets = Resource(group, "v1alpha1", "gadgets", "Gadget")
+
+    await rival.create(OFFERINGS, offering(theirs, other))
+    applied = await access.kubectl(PROVIDERS, "a", "apply", "--filename=-", given=kubectl_yaml(offering(mine, group)))
+    assert "created" in applied
+
+    async def published() -> bool:
+        return is_ready(await acme.get(OFFERINGS, mine))
+
+    await world.eventually(published, "the offering is ready, and its provider sees it")
+    await world.eventually(lambda: allowed(rival.get(OFFERINGS, theirs)), "the rival sees its own, too")
+
+    await refused(acme.list(OFFERINGS))
+    await refused(acme.get(OFFERINGS, theirs))
+    await refused(acme.delete(OFFERINGS, theirs))
+    await refused(acme.apply(OFFERINGS, offering(theirs, other), "acme"))
+    await refused(acme.apply_status(OFFERINGS, {"metadata": {"name": mine}, "status": {}}, "acme"))
+    assert f"{other} is not a group you may offer under" in await says(
+        acme.create(OFFERINGS, offering(f"stolen-{world.id}", other))
+    )
+    assert "spec.api.group can't be changed" in await says(acme.apply(OFFERINGS, offering(mine, other), "acme"))
+    hidden = offering(f"spy-{world.id}", group, auth={"secretRef": {"name": "someones"}})
+    assert "you may not read one of the Secrets it names (someones)" in await says(acme.create(OFFERINGS, hidden))
+
+    await world.order("Gadget", "one")
+    ready = await world.ready("Gadget", "one")
+    release = ready["status"]["release"]["namespace"]
+    pods = Resource("", "v1", "pods", "Pod")
+    await world.eventually(lambda: allowed(acme.list(pods, release)), "the provider sees the release")
+    assert (await acme.list(gadgets))["items"]
+    assert "yes" in await access.kubectl(PROVIDERS, "a", "auth", "can-i", "get", "pods/log", "-n", release)
+    for call in (
+        rival.list(gadgets),
+        rival.list(pods, release),
+        acme.list(SECRETS, release),
+        acme.list(SECRETS, SYSTEM_NAMESPACE),
+        acme.list(pods, SYSTEM_NAMESPACE),
+        acme.delete(gadgets, "one", world.namespace),
+        acme.create(gadgets, order("two", world.namespace)),
+        acme.list(NAMESPACES),
+        acme.get(PROVIDERS, access.name("a")),
+        acme.create(ROLES, {"metadata": {"name": "mine", "namespace": release}, "rules": []}),
+    ):
+        await refused(call)
+
+    # A name that was promised, and taken by another: not to be read.
+    await rival.create(OFFERINGS, offering(promised, other))
+
+    async def hidden_now() -> bool:
+        return not await allowed(acme.get(OFFERINGS, promised))
+
+    await world.eventually(hidden_now, "the promise fell")
+    for name in (theirs, promised):
+        await world.cluster.delete(OFFERINGS, name)
+
+
+def kubectl_yaml(body: Object) -> str:
+    return json.dumps({"apiVersion": OFFERINGS.api_version, "kind": OFFERINGS.kind, **body})
+
+
+async def allowed(call: Any) -> bool:
+    """Whether the API server lets it pass; anything but a refusal is an error."""
+    try:
+        await call
+    except ApiError as error:
+        if error.status in (401, 403):
+            return False
+        raise
+    return True
+
+
+async def test_a_consumer_that_is_deleted_is_refused_at_once_and_its_instances_stay(access: Access) -> None:
+    world = access.world
+    name = await world.offered("Database", "hello")
+    await access.consumer("a", name)
+    alice, databases, home = await access.as_(CONSUMERS, "a"), world.kind("Database"), access.name("a")
+    await alice.create(databases, order("one", home))
+
+    await world.cluster.delete(CONSUMERS, access.name("a"))
+
+    async def gone() -> bool:
+        return await world.cluster.get(CONSUMERS, access.name("a")) is None
+
+    await world.eventually(gone, "the consumer is gone")
+    assert not await allowed(alice.list(databases, home))
+    assert await world.cluster.get(databases, "one", home)
+    assert await world.cluster.get(SECRETS, f"consumer-{access.name('a')}-kubeconfig", SYSTEM_NAMESPACE) is None
+
+    await access.consumer("a", name)
+    again = await access.as_(CONSUMERS, "a")
+    assert await again.get(databases, "one", home)  # its namespace bears its name still
+    await world.cluster.delete(databases, "one", home)
+
+
+async def test_a_token_dies_with_its_secret_and_the_next_resync_issues_another(access: Access) -> None:
+    world = access.world
+    name = await world.offered("Database", "hello")
+    await access.consumer("a", name)
+    alice, databases, home = await access.as_(CONSUMERS, "a"), world.kind("Database"), access.name("a")
+    assert await allowed(alice.list(databases, home))
+    await world.cluster.delete(SECRETS, f"consumer-{home}-kubeconfig", SYSTEM_NAMESPACE)
+
+    async def dead() -> bool:
+        return not await allowed(alice.list(databases, home))
+
+    await world.eventually(dead, "the token is refused", limit=20)
+
+    async def another() -> bool:
+        await access.tick()
+        return await world.cluster.get(SECRETS, f"consumer-{home}-kubeconfig", SYSTEM_NAMESPACE) is not None
+
+    await world.eventually(another, "there is a new Secret")
+    await access.settled(CONSUMERS, "a", is_ready)
+
+    async def filled() -> bool:
+        secret = await world.cluster.get(SECRETS, f"consumer-{home}-kubeconfig", SYSTEM_NAMESPACE)
+        return bool((secret or {}).get("data"))
+
+    await world.eventually(filled, "it holds a kubeconfig")
+    assert await allowed((await access.as_(CONSUMERS, "a")).list(databases, home))
+    assert not await allowed(alice.list(databases, home))
+
+
+async def test_a_kubeconfig_is_renewed_in_time_and_whoever_reads_it_again_never_fails(access: Access) -> None:
+    world = access.world
+    name = await world.offered("Database", "hello")
+    await access.consumer("a", name, kubeconfig={"lifetime": "10m"})
+    home, databases = access.name("a"), world.kind("Database")
+    secret = f"consumer-{home}-kubeconfig"
+    first = await access.as_(CONSUMERS, "a")
+    seen: set[str] = set()
+
+    async def aged() -> None:
+        """As if seven of its ten minutes were over."""
+        there = await world.cluster.get(SECRETS, secret, SYSTEM_NAMESPACE)
+        assert there
+        term = kubeconfigs.term_of(there)
+        assert term
+        assert timedelta(minutes=9) < term.expires - term.issued <= timedelta(minutes=11)
+        ages = {kubeconfigs.ISSUED: term.issued, kubeconfigs.EXPIRES: term.expires - timedelta(minutes=7)}
+        body = {"metadata": {"name": secret, "annotations": {key: kubeconfigs.told(at) for key, at in ages.items()}}}
+        body["metadata"]["namespace"] = SYSTEM_NAMESPACE
+        await world.cluster.apply(SECRETS, body, "grant_access-test")
+
+    for _ in range(2):
+        before = (await world.cluster.get(SECRETS, secret, SYSTEM_NAMESPACE) or {})["data"][KUBECONFIG]
+        await aged()
+
+        async def renewed(before: str = before) -> bool:
+            await access.tick()
+            client = await access.as_(CONSUMERS, "a")
+            assert await allowed(client.list(databases, home)), "a client that reads it again never fails"
+            there = await world.cluster.get(SECRETS, secret, SYSTEM_NAMESPACE)
+            return bool(there and there["data"][KUBECONFIG] != before)
+
+        await world.eventually(renewed, "the token is renewed")
+        seen.add(before)
+    assert len(seen) == 2
+    assert await allowed(first.list(databases, home)), "the old token is good until it ends"
+
+
+async def test_what_was_edited_by_hand_comes_back(access: Access) -> None:
+    world = access.world
+    name = await world.offered("Database", "hello")
+    await access.consumer("a", name)
+    home = access.name("a")
+    more = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}]
+    before = (await world.cluster.get(ROLES, "chandlery:consumer", home) or {})["rules"]
+    await world.cluster.patch(ROLES, "chandlery:consumer", [{"op": "add", "path": "/rules", "value": more}], home)
+    await world.cluster.delete(ROLE_BINDINGS, "chandlery:consumer", home)
+
+    async def back() -> bool:
+        await access.tick()
+        role = await world.cluster.get(ROLES, "chandlery:consumer", home)
+        bound = await world.cluster.get(ROLE_BINDINGS, "chandlery:consumer", home)
+        return bool(role and bound and role["rules"] == before)
+
+    await world.eventually(back, "role and binding are as they were")
+
+
+async def test_namespaces_of_others_are_refused_with_the_field(access: Access) -> None:
+    world = access.world
+    name = await world.offered("Database", "hello")
+    await access.consumer("a", name)
+
+    def refused_for(what: str) -> Any:
+        def holds(found: Object) -> bool:
+            ready = conditions(found).get("Ready", {})
+            return ready.get("reason") == "NamespaceTaken" and what in ready.get("message", "")
+
+        return holds
+
+    spec = {"namespaces": [access.name("b"), access.name("a"), world.namespace], "offerings": [name]}
+    await world.cluster.apply(CONSUMERS, {"metadata": {"name": access.name("b")}, "spec": spec}, "admin")
+    found = await access.settled(CONSUMERS, "b", refused_for(f"spec.namespaces[1]: {access.name('a')} is consumer"))
+    assert found["status"]["namespaces"] == [access.name("b")]
+    bob, databases = await access.as_(CONSUMERS, "b"), world.kind("Database")
+    await bob.list(databases, access.name("b"))
+    for namespace in (access.name("a"), world.namespace):
+        await refused(bob.list(databases, namespace))
+
+    spec["namespaces"] = [world.namespace]
+    await world.cluster.apply(CONSUMERS, {"metadata": {"name": access.name("b")}, "spec": spec}, "admin")
+    await access.settled(CONSUMERS, "b", refused_for(f"kubectl label namespace {world.namespace}"))
+    await refused(bob.list(databases, access.name("b")))  # it was taken from the list
+    adopted = {"metadata": {"name": world.namespace, "labels": {CONSUMER: access.name("b")}}}
+    await world.cluster.apply(NAMESPACES, adopted, "admin")
+
+    async def granted() -> bool:
+        await access.tick()
+        return await allowed(bob.list(databases, world.namespace))
+
+    await world.eventually(granted, "an administrator said that it is theirs")
