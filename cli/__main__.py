@@ -3,6 +3,7 @@
 import structlog
 import typer
 
+from cli.grants import grant, grants, revoke
 from cli.offerings import parameters, sample
 from cli.push import push
 from shared.errors import Refused, RetryLater
@@ -10,7 +11,7 @@ from shared.errors import Refused, RetryLater
 app = typer.Typer(
     name="chandlery", help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-for command in (push, sample, parameters):
+for command in (push, sample, parameters, grant, revoke, grants):
     app.command()(command)
 
 

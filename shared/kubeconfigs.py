@@ -182,7 +182,7 @@ def parsed(cluster_info: Object | None) -> Server | None:
     try:
         document: Any = yaml.safe_load((cluster_info or {})["data"]["kubeconfig"])
         found = document["clusters"][0]["cluster"]
-        ca = base64.b64decode(found.get("certificate-authority-data", "")).decode()
+        ca = base64.b64decode(found.get("certificate-authority-data", ""), validate=True).decode()
         return Server(str(found["server"]), ca)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError, yaml.YAMLError):
         return None
