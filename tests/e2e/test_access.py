@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import Any
 import pytest
 
 from events.ticks import ResyncTicked
+from knative.local.layout import REPOSITORY
 from shared import kubeconfigs
 from shared.access import CONSUMER
 from shared.cluster import Cluster
 from shared.errors import ApiError
 from shared.resources import (
+    CLUSTER_ROLE_BINDINGS,
     CONSUMERS,
     NAMESPACES,
     OFFERINGS,
@@ -344,7 +347,8 @@ async def test_a_kubeconfig_is_renewed_in_time_and_whoever_reads_it_again_never_
         term = kubeconfigs.term_of(there)
         assert term
         assert timedelta(minutes=9) < term.expires - term.issued <= timedelta(minutes=11)
-        ages = {kubeconfigs.ISSUED: term.issued, kubeconfigs.EXPIRES: term.expires - timedelta(minutes=7)}
+        over = timedelta(minutes=7)
+        ages = {kubeconfigs.ISSUED: term.issued - over, kubeconfigs.EXPIRES: term.expires - over}
         body = {"metadata": {"name": secret, "annotations": {key: kubeconfigs.told(at) for key, at in ages.items()}}}
         body["metadata"]["namespace"] = SYSTEM_NAMESPACE
         await world.cluster.apply(SECRETS, body, "grant_access-test")
@@ -418,3 +422,136 @@ async def test_namespaces_of_others_are_refused_with_the_field(access: Access) -
         return await allowed(bob.list(databases, world.namespace))
 
     await world.eventually(granted, "an administrator said that it is theirs")
+
+
+async def test_an_offering_opens_and_hands_out_what_it_says_and_no_more(access: Access) -> None:
+    world = access.world
+    login = "$(release.name)-postgres"
+    opened = {"logs": True, "portForward": True, "secrets": [login]}
+    exports = [{"secret": login, "keys": ["password"], "as": "login"}]
+    name = await world.offered("Database", "postgres", consumerAccess=opened, exports=exports)
+    await access.consumer("a", name)
+    await access.consumer("b", name)
+    home, databases = access.name("a"), world.kind("Database")
+    alice, bob = await access.as_(CONSUMERS, "a"), await access.as_(CONSUMERS, "b")
+    await alice.create(databases, order("one", home))
+
+    async def copied() -> Object | None:
+        return await alice.get(SECRETS, "one-login", home)
+
+    copy = await world.eventually(copied, "the password is beside the instance")
+    ready = await world.eventually(lambda: shared(alice, databases, home), "and said to be there")
+    release = ready["status"]["release"]["namespace"]
+    assert ready["status"]["exports"] == ["one-login"]
+    source = await alice.get(SECRETS, "one-postgres", release)
+    assert source
+    assert copy["data"] == {"password": source["data"]["password"]}
+    assert [each["uid"] for each in copy["metadata"]["ownerReferences"]] == [ready["metadata"]["uid"]]
+
+    for what, answer in {
+        "get pods/log": "yes",
+        "create pods/portforward": "yes",
+        "get secrets/one-postgres": "yes",
+        "get secrets/other": "no",
+        "create pods/exec": "no",
+        "delete pods": "no",
+        "list secrets": "no",
+    }.items():
+        said = await access.kubectl(CONSUMERS, "a", "auth", "can-i", *what.split(), "-n", release)
+        assert (what, answer in said) == (what, True)
+        if answer == "yes":
+            assert "no" in await access.kubectl(CONSUMERS, "b", "auth", "can-i", *what.split(), "-n", release)
+    await refused(bob.get(SECRETS, "one-login", home))
+
+    # The source changes, the copy is edited: it is kept in step.
+    changed = base64.b64encode(b"changed").decode()
+    rotate = [{"op": "add", "path": "/data/password", "value": changed}]
+    await world.cluster.patch(SECRETS, "one-postgres", rotate, release)
+    forge = [{"op": "add", "path": "/data/more", "value": "eA=="}]
+    await alice.patch(SECRETS, "one-login", forge, home)
+
+    async def in_step() -> bool:
+        await access.tick()
+        return ((await copied()) or {}).get("data") == {"password": changed}
+
+    await world.eventually(in_step, "the copy is what its source is")
+
+    await alice.delete(databases, "one", home)
+
+    async def gone() -> bool:
+        return await copied() is None
+
+    await world.eventually(gone, "the copy goes with its instance")
+
+
+async def shared(cluster: Cluster, resource: Resource, namespace: str) -> Object | None:
+    found = await cluster.get(resource, "one", namespace)
+    return found if conditions(found).get("Shared", {}).get("status") == "True" else None
+
+
+async def test_a_copy_never_takes_the_place_of_another_secret(access: Access) -> None:
+    world = access.world
+    await world.offered("Database", "postgres", exports=[{"secret": "$(release.name)-postgres", "as": "login"}])
+    own = {"metadata": {"name": "one-login", "namespace": world.namespace}, "data": {"mine": "eA=="}}
+    await world.cluster.create(SECRETS, own)
+    await world.order("Database", "one")
+    said = await world.says("Database", "one", "Shared", "NameTaken")
+    assert f"spec.exports[0].as: {world.namespace} has another Secret one-login" in said["message"]
+    there = await world.cluster.get(SECRETS, "one-login", world.namespace)
+    assert there
+    assert there["data"] == own["data"]
+
+
+async def test_rights_from_a_file_are_given_shown_and_taken_away(access: Access) -> None:
+    world = access.world
+    name = await world.offered("Database", "hello")
+    await access.consumer("a", name)
+    alice, home = await access.as_(CONSUMERS, "a"), access.name("a")
+    pods = Resource("", "v1", "pods", "Pod")
+    rules = access.folder / "rules.yaml"
+    rules.write_text("rules:\n- {apiGroups: [''], resources: [pods], verbs: [list]}\n")
+    urls = access.folder / "urls.json"
+    urls.write_text(json.dumps([{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]))
+
+    assert "granted as number 1" in await chandlery(world, "grant", home, "-f", rules, "-n", home)
+    assert "granted as number 2" in await chandlery(world, "grant", f"consumer/{home}", "-f", urls)
+    await world.eventually(lambda: allowed(alice.list(pods, home)), "it may list pods")
+    await refused(alice.list(pods))
+    assert (await alice.text("/metrics")).startswith("#")
+    shown = await chandlery(world, "grants", home)
+    rows = [line.split() for line in shown.splitlines()]
+    assert ["1", home, "list", '""', "pods"] in rows
+    assert ["2", "everywhere", "get", "/metrics"] in rows
+
+    # Nobody hands on what he doesn't hold.
+    path = str(await access.kubeconfig(CONSUMERS, "a"))
+    assert "forbidden" in await chandlery(world, "grant", home, "-f", rules, KUBECONFIG=path)
+
+    assert "revoked" in await chandlery(world, "revoke", home, "1")
+
+    async def closed() -> bool:
+        return not await allowed(alice.list(pods, home))
+
+    await world.eventually(closed, "it may not any more")
+    assert (await alice.text("/metrics")).startswith("#")
+    await world.cluster.delete(CONSUMERS, home)
+
+    async def gone() -> bool:
+        return not (await world.cluster.list(CLUSTER_ROLE_BINDINGS, labels={CONSUMER: home}))["items"]
+
+    await world.eventually(gone, "what was given besides goes with it")
+
+
+async def chandlery(world: World, *arguments: str | Path, **more: str) -> str:
+    environment = {**os.environ, "KUBECONFIG": str(world.stack.layout.kubeconfig), "TERM": "dumb", "COLUMNS": "200"}
+    command = [sys.executable, "-m", "cli", *map(str, arguments)]
+    done = await asyncio.to_thread(
+        subprocess.run,
+        command,
+        cwd=REPOSITORY,
+        env={**environment, **more},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
