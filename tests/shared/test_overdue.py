@@ -29,7 +29,7 @@ def seen(
     return Consumer.model_validate({"metadata": whole, "spec": {"offerings": ["database"]}, "status": status})
 
 
-GONE = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
+GONE: dict[str, Any] = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,6 @@ def test_rights_of_nobody_are_taken_away() -> None:
 
 def test_what_was_written_just_now_is_left_to_its_own_event() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    written = {"managedFields": [{"time": "2025-12-31T23:59:50Z"}]}
+    written: dict[str, Any] = {"managedFields": [{"time": "2025-12-31T23:59:50Z"}]}
     assert touched(seen(**written), now, 30)
     assert not touched(seen(**written), now + timedelta(seconds=30), 30)
