@@ -3,6 +3,7 @@
 import structlog
 import typer
 
+from cli.grants import grant, grants, revoke
 from cli.network import network
 from cli.offerings import parameters, sample
 from cli.push import push
@@ -11,7 +12,7 @@ from shared.errors import Refused, RetryLater
 app = typer.Typer(
     name="chandlery", help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-for command in (push, sample, parameters):
+for command in (push, sample, parameters, grant, revoke, grants):
     app.command()(command)
 app.add_typer(network, name="network")
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from events.access import AccessGranted
+from events.access import AccessGranted, ConsumerApplied, ConsumerWithdrawn, ProviderApplied, ProviderWithdrawn
 from events.apis import ApiPublished, ApiRefused, ApiRetired
 from events.base import Event
 from events.charts import ChartRefused, ChartRegistered
+from events.exports import ExportsAged
 from events.instances import (
     InstanceAdmitted,
     InstanceDegraded,
@@ -39,14 +40,18 @@ class Entry:
 
 
 CATALOG: tuple[Entry, ...] = (
-    Entry(OfferingApplied, "offerings", ("offerings_source", "resync"), ("register_chart",)),
+    Entry(OfferingApplied, "offerings", ("offerings_source", "resync"), ("register_chart", "grant_access")),
     Entry(OfferingWithdrawn, "offerings", ("offerings_source", "resync"), ("retire_offering", "grant_access")),
     Entry(ChartRegistered, "offerings", ("register_chart",), ("publish_api",)),
     Entry(ChartRefused, "offerings", ("register_chart",), ("publish_api",)),
     Entry(ApiPublished, "offerings", ("publish_api",), ("map_parameters", "grant_access")),
     Entry(ApiRefused, "offerings", ("publish_api",), ("grant_access",)),
     Entry(AccessGranted, "offerings", ("grant_access",), ()),
-    Entry(ApiRetired, "offerings", ("retire_offering",), ()),
+    Entry(ApiRetired, "offerings", ("retire_offering",), ("grant_access",)),
+    Entry(ConsumerApplied, "offerings", ("offerings_source", "resync"), ("grant_access",)),
+    Entry(ConsumerWithdrawn, "offerings", ("offerings_source", "resync"), ("grant_access",)),
+    Entry(ProviderApplied, "offerings", ("offerings_source", "resync"), ("grant_access",)),
+    Entry(ProviderWithdrawn, "offerings", ("offerings_source", "resync"), ("grant_access",)),
     Entry(ResyncTicked, "offerings", ("resync_ping",), ("resync",)),
     Entry(InstanceRequested, "instances", ("instances_source", "resync"), ("admit_instance",)),
     Entry(InstanceAdmitted, "instances", ("admit_instance", "resync"), ("apply_policies",)),
@@ -54,11 +59,12 @@ CATALOG: tuple[Entry, ...] = (
     Entry(PoliciesDrifted, "instances", ("instances_source", "resync"), ("apply_policies",)),
     Entry(PoliciesApplied, "instances", ("apply_policies",), ("install_release",)),
     Entry(PoliciesRefused, "instances", ("apply_policies",), ("report_health",)),
-    Entry(ReleaseDeployed, "instances", ("install_release",), ("report_health",)),
-    Entry(ReleaseFailed, "instances", ("install_release",), ("report_health",)),
+    Entry(ReleaseDeployed, "instances", ("install_release",), ("report_health", "grant_access", "share_secrets")),
+    Entry(ReleaseFailed, "instances", ("install_release",), ("report_health", "grant_access")),
     Entry(ReleaseStalled, "instances", ("resync",), ("install_release",)),
     Entry(WorkloadsChanged, "instances", ("instances_source", "resync"), ("report_health",)),
-    Entry(InstanceReady, "instances", ("report_health",), ()),
+    Entry(InstanceReady, "instances", ("report_health",), ("share_secrets",)),
+    Entry(ExportsAged, "instances", ("resync",), ("share_secrets",)),
     Entry(InstanceDegraded, "instances", ("report_health",), ()),
     Entry(InstancesChanged, "instances", ("instances_source",), ("count_instances",)),
     Entry(InstanceWithdrawn, "instances", ("instances_source", "resync"), ("remove_release",)),

@@ -8,13 +8,14 @@ from typing import Any
 
 from events.base import Event, InstanceKey, OfferingKey, event_id
 from events.catalog import BY_TYPE
+from events.exports import ExportsAged
 from events.instances import InstanceAdmitted, InstanceRequested, InstancesChanged, InstanceWithdrawn
 from events.offerings import OfferingApplied, OfferingWithdrawn
 from events.policies import PoliciesDrifted
 from events.releases import ReleaseStalled
 from events.ticks import ResyncTicked
 from events.workloads import WorkloadsChanged
-from shared import finalizers, ownership, policies
+from shared import finalizers, overdue, ownership, policies
 from shared.attempts import stalled
 from shared.brokers import Brokers
 from shared.cluster import Cluster, Object
@@ -135,12 +136,15 @@ async def resync(event: ResyncTicked, cluster: Cluster, brokers: Brokers) -> Non
         for key, instance in instances:
             if not on_its_way(instance.metadata, now, event.seconds):
                 found.append(about_instance(key, instance, offering, now, housed=instance.metadata.uid in housed))
+                if offering.spec.exports and instance.holds("Deployed"):
+                    found.append(ExportsAged(instance=key))
                 if await secrets_changed(cluster, key, instance, offering):
                     found.append(InstanceAdmitted(instance=key, generation=instance.generation))
         if count(instance for _, instance in instances) != offering.status.instances:
             found.append(InstancesChanged(offering=offering.metadata.name))
     found += await drifts(cluster, told)
     found += [each for each in orphans(namespaces, living) if each.instance.offering not in unseen]
+    found += await overdue.about_access(cluster, now, event.seconds)
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def send(said: Event) -> None:

@@ -3,16 +3,27 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from events.access import (
+    ConsumerApplied,
+    ConsumerKey,
+    ConsumerWithdrawn,
+    ProviderApplied,
+    ProviderKey,
+    ProviderWithdrawn,
+)
 from events.base import Event, InstanceKey, OfferingKey, event_id
 from events.instances import InstanceRequested, InstancesChanged, InstanceWithdrawn
 from events.offerings import OfferingApplied, OfferingWithdrawn
 from events.policies import PoliciesDrifted
 from events.workloads import WorkloadsChanged
 from knative.seen import Edition, Release, Seen, Served
+from shared.resources import CONSUMERS, Resource
 
 INSTEAD_OF: dict[type[Event], type[Event]] = {
     InstanceWithdrawn: InstanceRequested,
     OfferingWithdrawn: OfferingApplied,
+    ConsumerWithdrawn: ConsumerApplied,
+    ProviderWithdrawn: ProviderApplied,
 }
 """A withdrawal takes the place of a request that was not sent yet, and is never sent beside it."""
 
@@ -34,6 +45,10 @@ class Said:
         match self.event:
             case OfferingApplied() | OfferingWithdrawn():
                 about = self.event.offering.uid
+            case ConsumerApplied() | ConsumerWithdrawn():
+                about = self.event.consumer.uid
+            case ProviderApplied() | ProviderWithdrawn():
+                about = self.event.provider.uid
             case InstanceRequested() | InstanceWithdrawn() | WorkloadsChanged() | PoliciesDrifted():
                 about = self.event.instance.uid
             case _:
@@ -66,6 +81,30 @@ def about_api(before: Served | None, after: Served | None, offering: Seen | None
     if before is None or after is not None or offering is None:
         return None
     return offering_again(offering, before.uid)
+
+
+# Consumers and Providers
+
+
+def about_grantee(kind: Resource, before: Seen | None, after: Seen | None) -> Said | None:
+    """Gone without its rights having been taken away: somebody took our finalizer from it."""
+    if after is None:
+        gone = before is not None and not before.deleting
+        return Said(grantee_event(kind, before, withdrawn=True), (before.uid, "gone")) if before and gone else None
+    if before and before.wish == after.wish:
+        return None
+    marks = (after.marks,) if after.marks else ()
+    return Said(grantee_event(kind, after, withdrawn=after.deleting), (after.uid, after.generation, *marks))
+
+
+def grantee_event(kind: Resource, seen: Seen, *, withdrawn: bool) -> Event:
+    if kind == CONSUMERS:
+        consumer = ConsumerKey(name=seen.name, uid=seen.uid)
+        said = ConsumerWithdrawn if withdrawn else ConsumerApplied
+        return said(consumer=consumer, generation=seen.generation)
+    provider = ProviderKey(name=seen.name, uid=seen.uid)
+    event = ProviderWithdrawn if withdrawn else ProviderApplied
+    return event(provider=provider, generation=seen.generation)
 
 
 # Instances

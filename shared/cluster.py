@@ -15,11 +15,12 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from shared.errors import ApiError, Conflict, Gone, Invalid, NotFound, RetryLater
-from shared.resources import Resource
+from shared.resources import SERVICE_ACCOUNTS, Resource
 
 Object = dict[str, Any]
 
 ERRORS: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Gone, 422: Invalid}
+TOKEN_REQUEST = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
 CACHED = {"resourceVersion": "0"}
 METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
@@ -78,6 +79,16 @@ class Cluster:
         accept = metadata_only and "List"
         found = await self._request("GET", resource.path(namespace), query, accept=accept, impersonate=impersonate)
         return {**found, "items": found.get("items") or []}  # an empty list of metadata has null for items
+
+    @property
+    def server(self) -> str:
+        """The API server's URL as we know it."""
+        return str(self._api.configuration.host)
+
+    async def token(self, account: str, namespace: str, spec: Object) -> Object:
+        """Of a service account (TokenRequest); whoever gets it keeps it to himself."""
+        path = SERVICE_ACCOUNTS.path(namespace, account, "token")
+        return await self._request("POST", path, body={**TOKEN_REQUEST, "spec": spec})
 
     async def create(self, resource: Resource, body: Object, *, dry_run: bool = False) -> Object:
         """Conflict when it is there already. With `dry_run` all is checked, and nothing made."""

@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
+from shared.access import ConsumerSpec, ConsumerStatus, ProviderSpec, ProviderStatus
 from shared.offering import OfferingSpec, OfferingStatus
-from shared.resources import OFFERINGS, Resource
+from shared.resources import CONSUMERS, OFFERINGS, PROVIDERS, Resource
 from shared.schema import conditions_schema
 
 Schema = dict[str, Any]
@@ -91,6 +92,7 @@ def offering_crd() -> dict[str, Any]:
             "spec.chart.verify.cosign: signs OCI artifacts; give an oci:// URL, or use keyring for other sources",
         ),
     ]
+    spec["properties"]["exports"] |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["as"]}
     ready = '.status.conditions[?(@.type=="Ready")]'
     columns = [
         ("Chart", ".status.chart.name"),
@@ -114,6 +116,76 @@ def offering_crd() -> dict[str, Any]:
         "properties": {"spec": spec, "status": status},
     }
     return crd(OFFERINGS, schema, [*shown, age])
+
+
+LIFETIME = (
+    "!has(self.lifetime) || (size(self.lifetime) > 0 && duration(self.lifetime) >= duration('10m')"
+    " && duration(self.lifetime) <= duration('8760h'))"
+)
+"""The API server issues no token for less than ten minutes."""
+
+
+def grantee_crd(
+    resource: Resource, spec: Schema, status: Schema, what: tuple[str, str], description: str
+) -> dict[str, Any]:
+    """Of a Consumer or a Provider; `what` is the column that only one of them has."""
+    del spec["$defs"], status["$defs"]
+    properties = spec["properties"]
+    status["properties"]["conditions"] = conditions_schema()
+    properties["kubeconfig"]["x-kubernetes-validations"] = [
+        rule(LIFETIME, "spec.kubeconfig.lifetime: give from 10m to 8760h, as hours, minutes and seconds: 1h30m")
+    ]
+    properties["subjects"]["items"]["x-kubernetes-validations"] = [
+        rule(
+            "has(self.__namespace__) == (self.kind == 'ServiceAccount')",
+            "spec.subjects.namespace: a ServiceAccount has one, users and groups have none",
+        )
+    ]
+    name_fits = rule(
+        "size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')",
+        "metadata.name: at most 63 characters and no dots, it stands in labels",
+    )
+    schema = {
+        "type": "object",
+        "x-kubernetes-validations": [name_fits],
+        "description": description,
+        "required": ["spec"],
+        "properties": {"spec": spec, "status": status},
+    }
+    ready = '.status.conditions[?(@.type=="Ready")]'
+    columns = [
+        what,
+        ("Ready", f"{ready}.status"),
+        ("Reason", f"{ready}.reason"),
+        ("Expires", ".status.kubeconfig.expires"),
+    ]
+    shown = [{"name": name, "type": "string", "jsonPath": path} for name, path in columns]
+    age = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
+    return crd(resource, schema, [*shown, age])
+
+
+def consumer_crd() -> dict[str, Any]:
+    spec, column = schema_of(ConsumerSpec), ("Namespaces", ".status.namespaces")
+    spec["properties"]["namespaces"]["items"]["x-kubernetes-validations"] = [
+        rule(
+            "!self.startsWith('kube-') && !self.startsWith('chandlery')",
+            "spec.namespaces: kube-... and chandlery... are not for consumers; choose another name",
+        )
+    ]
+    description = "Somebody who orders instances: in which namespaces, of which Offerings."
+    return grantee_crd(CONSUMERS, spec, schema_of(ConsumerStatus), column, description)
+
+
+def provider_crd() -> dict[str, Any]:
+    spec, column = schema_of(ProviderSpec), ("Groups", ".spec.apiGroups")
+    spec["properties"]["apiGroups"]["items"]["x-kubernetes-validations"] = [
+        rule(
+            "self != 'chandlery.dev' && !self.endsWith('.chandlery.dev') && !self.endsWith('k8s.io')",
+            "spec.apiGroups: chandlery.dev and k8s.io are not for providers; choose a domain of their own",
+        )
+    ]
+    description = "Somebody who offers charts under API groups of their own, and sees what came of them."
+    return grantee_crd(PROVIDERS, spec, schema_of(ProviderStatus), column, description)
 
 
 def crd(resource: Resource, schema: Schema, columns: list[dict[str, Any]]) -> dict[str, Any]:
@@ -161,7 +233,8 @@ def to_yaml(*documents: dict[str, Any]) -> str:
 
 def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "offerings.yaml").write_text("# Generated: python -m shared.crds\n" + to_yaml(offering_crd()))
+    for name, made in {"offerings": offering_crd(), "consumers": consumer_crd(), "providers": provider_crd()}.items():
+        (folder / f"{name}.yaml").write_text("# Generated: python -m shared.crds\n" + to_yaml(made))
 
 
 if __name__ == "__main__":

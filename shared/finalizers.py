@@ -9,6 +9,8 @@ RELEASE = "chandlery.dev/release"
 """On an instance: its release namespace is still there."""
 API = "chandlery.dev/api"
 """On an Offering: its API is still served."""
+ACCESS = "chandlery.dev/access"
+"""On a Consumer or a Provider: it still has rights."""
 
 
 async def hold(cluster: Cluster, resource: Resource, metadata: Metadata, finalizer: str, by: str) -> None:

@@ -40,6 +40,7 @@ class InstanceStatus(Model):
     endpoints: list[Endpoint] = []
     ready_revision: int | None = Field(None, description="The newest revision whose workloads were all ready")
     notes: str | None = None
+    exports: list[str] = Field([], description="Secrets beside the instance that were copied from its release")
 
 
 class Instance(Model):

@@ -214,6 +214,36 @@ class ReleaseTemplate(Model):
     timeout: str = Field("5m", pattern=DURATION, description="Of each Helm operation, hooks included")
 
 
+NAME_WITHIN = r"^([-.a-z0-9]|\$\((instance\.(name|namespace|uid)|release\.(name|namespace)|offering\.name)\)){1,253}$"
+"""With placeholders, each of which counts as one character."""
+
+
+class ConsumerAccess(Model):
+    """What a Consumer may do in the release namespaces of its instances; without it, nothing."""
+
+    logs: bool = Field(False, description="Read the pods' logs")
+    port_forward: bool = Field(False, description="Forward a port of a pod to their own machine")
+    secrets: list[Annotated[str, Field(pattern=NAME_WITHIN, max_length=512)]] = Field(
+        [],
+        max_length=64,
+        description="Names of Secrets they may read; may hold $(release.name) and the like",
+    )
+
+
+class Export(Model):
+    """A Secret of the release that is copied beside the instance, and kept in step."""
+
+    secret: str = Field(
+        pattern=NAME_WITHIN, max_length=512, description="Its name in the release namespace; may hold $(release.name)"
+    )
+    keys: list[Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)]] | None = Field(
+        None, min_length=1, max_length=256, description="Which of its keys; default: all"
+    )
+    name: str = Field(
+        alias="as", pattern=DNS_LABEL, max_length=63, description="The copy is called INSTANCE-NAME, with this as NAME"
+    )
+
+
 class OfferingSpec(Model):
     chart: ChartSource
     api: Api
@@ -227,6 +257,8 @@ class OfferingSpec(Model):
     policies: Policies = Policies()
     metering: Metering = Metering()
     release: ReleaseTemplate = ReleaseTemplate()
+    consumer_access: ConsumerAccess = ConsumerAccess()
+    exports: list[Export] = Field([], max_length=64, description="Secrets that consumers need, such as passwords")
 
 
 class ChartStatus(Model):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from events.base import InstanceKey, OfferingKey
+from shared.access import Grantee
 from shared.cluster import Cluster
 from shared.conditions import Condition, find
 from shared.errors import NotFound
@@ -61,11 +62,16 @@ async def report_offering(
     await _report(cluster, OFFERINGS, metadata, offering, by, conditions, status)
 
 
+async def report_grantee(cluster: Cluster, who: Grantee, by: str, conditions: list[Condition], **status: Any) -> None:
+    metadata = {"name": who.metadata.name, "uid": who.metadata.uid}
+    await _report(cluster, who.RESOURCE, metadata, who, by, conditions, status)
+
+
 async def _report(
     cluster: Cluster,
     resource: Resource,
     metadata: dict[str, Any],
-    current: Instance | Offering,
+    current: Instance | Offering | Grantee,
     by: str,
     conditions: list[Condition],
     status: dict[str, Any],

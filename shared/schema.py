@@ -198,6 +198,7 @@ STATUS: Schema = {
             "items": {"type": "object", "properties": {"name": {"type": "string"}, "url": {"type": "string"}}},
         },
         "notes": {"type": "string"},
+        "exports": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "atomic"},
         "readyRevision": {"type": "integer"},
         "usage": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
     },

@@ -45,7 +45,7 @@ def test_nothing_is_allowed_by_a_wildcard() -> None:
 
 def test_only_grant_access_may_hand_out_what_it_has_not() -> None:
     giving = {(name, verb) for name, rule in RULES for verb in rule["verbs"] if verb in ("escalate", "bind")}
-    assert giving == {("chandlery-grant-access", "escalate")}
+    assert giving == {("chandlery-grant-access", "escalate"), ("chandlery-grant-access", "bind")}
     assert {account for account in ACCOUNTS if "chandlery-grant-access" in roles_of(account)} == {
         "grant-access",
         ALL_IN_ONE,

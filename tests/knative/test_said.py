@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from events.access import ConsumerApplied, ConsumerKey, ConsumerWithdrawn, ProviderApplied, ProviderKey
 from events.base import OfferingKey
 from events.instances import InstanceRequested, InstancesChanged, InstanceWithdrawn
 from events.offerings import OfferingApplied, OfferingWithdrawn
@@ -14,7 +15,7 @@ from knative import said
 from knative.said import Said
 from knative.seen import Api, Edition, Release, Seen, Served, marks_of
 from shared import ownership
-from shared.resources import Resource
+from shared.resources import CONSUMERS, PROVIDERS, Resource
 from tests.builders import KEY
 
 OFFERING = Seen(namespace="", name="database", uid="o-1", version=10, generation=1)
@@ -226,3 +227,38 @@ def test_an_api_is_served_once_it_is_established() -> None:
     assert api.service == ("c-1", "database", Resource("acme.example.com", "v1alpha1", "databases", "Database"))
     assert api.name == "databases.acme.example.com"
     assert api.key(INSTANCE) == KEY
+
+
+TEAM = Seen(namespace="", name="team-a", uid="u-1", version=10, generation=1)
+TEAM_KEY = ConsumerKey(name="team-a", uid="u-1")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        pytest.param(None, TEAM, ConsumerApplied(consumer=TEAM_KEY, generation=1), id="new"),
+        pytest.param(TEAM, replace(TEAM, version=11), None, id="only its status changed"),
+        pytest.param(
+            TEAM, replace(TEAM, deleting=True), ConsumerWithdrawn(consumer=TEAM_KEY, generation=1), id="to be deleted"
+        ),
+        pytest.param(replace(TEAM, deleting=True), None, None, id="gone"),
+        pytest.param(TEAM, None, ConsumerWithdrawn(consumer=TEAM_KEY, generation=1), id="gone without a word"),
+    ],
+)
+def test_a_consumer_is_told_of_when_its_wish_changed(before: Seen | None, after: Seen | None, expected: object) -> None:
+    news = said.about_grantee(CONSUMERS, before, after)
+    assert (news and news.event) == expected
+
+
+def test_a_provider_is_told_of_likewise() -> None:
+    news = said.about_grantee(PROVIDERS, None, replace(TEAM, name="acme"))
+    assert news
+    assert news.event == ProviderApplied(provider=ProviderKey(name="acme", uid="u-1"), generation=1)
+
+
+def test_a_withdrawal_takes_the_place_of_what_was_said_of_the_same_consumer() -> None:
+    first = said.about_grantee(CONSUMERS, None, TEAM)
+    last = said.about_grantee(CONSUMERS, TEAM, replace(TEAM, deleting=True))
+    assert first
+    assert last
+    assert first.key == last.key
