@@ -9,7 +9,7 @@ from typing import Any
 
 from events.base import InstanceKey
 from events.instances import InstanceAdmitted, InstanceRefused, InstanceRequested
-from shared import finalizers, versions
+from shared import finalizers, limits, versions
 from shared.cluster import Cluster
 from shared.conditions import condition
 from shared.errors import Refused
@@ -77,6 +77,7 @@ async def admit_instance(
             await check_spec(cluster, key, offering, instance)
             await read_secrets(cluster, secret_references(offering.spec.parameters, instance.spec), key.namespace)
             await check_values(release, offering, instance, schemas)
+            await limits.take_place(cluster, key, instance, offering)
     except Refused as refused:
         said = condition("Accepted", False, refused.reason, refused.message, instance.generation)
         await report_instance(cluster, key, instance, "admit_instance", [said])
