@@ -15,6 +15,7 @@ from shared.function import function
 from shared.helm import SERVICE_ACCOUNT
 from shared.instance import as_offered
 from shared.offering import Offering
+from shared.placement import marks
 from shared.releases import namespace_for
 from shared.reports import instance_of, offering_of, report_instance
 from shared.resources import (
@@ -34,7 +35,8 @@ def namespace_object(key: InstanceKey, offering: Offering, name: str) -> dict[st
     level = offering.spec.policies.pod_security
     security = {f"pod-security.kubernetes.io/{mode}": level for mode in ("enforce", "warn", "audit")}
     labels = ownership.labels(key) | security
-    return {"metadata": {"name": name, "labels": labels, "annotations": ownership.annotations(key)}}
+    told = ownership.annotations(key) | marks(offering.spec.policies.pods)
+    return {"metadata": {"name": name, "labels": labels, "annotations": told}}
 
 
 def rights(key: InstanceKey, namespace: str) -> list[tuple[Resource, dict[str, Any]]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.charts import Chart
-from shared.checks import fixed_names, outgrown, problems, refusal, unstated
+from shared.checks import fixed_names, outgrown, problems, refusal, unplaced, unstated
 from shared.clock import templates_with_clock
 from shared.differences import told, unstable
 from shared.errors import Refused
@@ -106,6 +106,7 @@ async def look(subject: Subject, plan: Plan | None) -> Seen:
         wrong = await collisions(subject, plan, manifests, kinds, values)
     wrong = [Problem(each.reason, generic(each.message, made.release)) for each in wrong]
     warnings = [*unstated(found, policies.quota, plan), *outgrown(manifests, found, policies, plan)]
+    warnings += unplaced(manifests, kinds, policies)
     return Seen(wrong, [*warnings, *found.demand.notes], made, found)
 
 
