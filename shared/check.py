@@ -12,7 +12,7 @@ from pathlib import Path
 from shared import chart_rights, templates
 from shared.chart_rights import Makes
 from shared.charts import Chart
-from shared.checks import fixed_names, outgrown, problems, refusal, unstated
+from shared.checks import fixed_names, outgrown, problems, refusal, unplaced, unstated
 from shared.clock import templates_with_clock
 from shared.differences import told, unstable
 from shared.errors import Refused
@@ -122,6 +122,7 @@ async def look(subject: Subject, plan: Plan | None) -> Seen:
         wrong = await collisions(subject, plan, manifests, kinds, values)
     wrong = [Problem(each.reason, generic(each.message, made.release)) for each in wrong]
     warnings = [*unstated(found, policies.quota, plan), *outgrown(manifests, found, policies, plan)]
+    warnings += unplaced(manifests, kinds, policies)
     return Seen(wrong, [*warnings, *found.demand.notes], made, found, makes)
 
 

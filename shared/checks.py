@@ -10,10 +10,11 @@ from decimal import Decimal
 from shared.containers import above_limits, named_nodes
 from shared.demand import Amounts, bad_quantities, of_pod, room_to_grow
 from shared.errors import Refused
-from shared.kinds import Kinds
+from shared.kinds import BUILT_IN, Kinds
 from shared.manifests import Manifest
 from shared.offering import Offering, Plan, Policies, Quantities, Values
 from shared.openings import addresses, opened, reserved, services
+from shared.placement import placement
 from shared.problems import Problem
 from shared.quantities import quantity, shown
 from shared.rendered import Findings
@@ -199,6 +200,17 @@ def outgrown(manifests: list[Manifest], found: Findings, policies: Policies, pla
             if most is not None and resource in one and asked > most:
                 what = f"{scaler.shown}: spec.maxReplicas would take {shown(asked, resource)}"
                 yield f"{what}, {field} allows {shown(most, resource)}"
+
+
+def unplaced(manifests: Iterable[Manifest], kinds: Kinds, policies: Policies) -> Iterator[str]:
+    """Pods of custom resources are placed by the API server, where it can."""
+    served = {(group, kind) for group, _, kind in kinds.served.kinds}
+    if not placement(policies.pods) or ("admissionregistration.k8s.io", "MutatingAdmissionPolicy") in served:
+        return
+    for each in manifests:
+        if (each.group, each.kind) not in BUILT_IN:
+            what = f"{each.shown}: spec.policies.pods does not place the pods that an operator makes of it"
+            yield f"{what}: this cluster serves no MutatingAdmissionPolicy"
 
 
 def _parts(by: dict[str, Amounts], resource: str) -> str:

@@ -12,6 +12,9 @@ from shared.demand import pod_path
 from shared.manifests import Manifest, items, mapping
 from shared.offering import Pods
 
+NODE_SELECTOR = "chandlery.dev/node-selector"
+TOLERATIONS = "chandlery.dev/tolerations"
+RUNTIME_CLASS = "chandlery.dev/runtime-class"
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{3,}")
 WORDS = {"true", "false", "null", "none"}
 
@@ -24,6 +27,18 @@ def placement(pods: Pods) -> dict[str, Any]:
         "runtimeClassName": pods.runtime_class_name,
     }
     return {name: value for name, value in wanted.items() if value}
+
+
+def marks(pods: Pods) -> dict[str, str]:
+    """The same as annotations of the release namespace, for pods that only the API server sees being made."""
+    parts = ("key", "operator", "value", "effect", "tolerationSeconds")
+    tolerations = ["|".join(str(each.get(part, "")) for part in parts) for each in pods.tolerations]
+    said = {
+        NODE_SELECTOR: ",".join(f"{name}={value}" for name, value in sorted(pods.node_selector.items())),
+        TOLERATIONS: ",".join(tolerations),
+        RUNTIME_CLASS: pods.runtime_class_name or "",
+    }
+    return {name: value for name, value in said.items() if value}
 
 
 def placed(each: Manifest, wanted: dict[str, Any]) -> dict[str, Any] | None:

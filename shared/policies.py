@@ -7,6 +7,7 @@ from events.base import InstanceKey
 from shared import network, ownership
 from shared.instance import Instance
 from shared.offering import Offering, Plan
+from shared.placement import marks
 from shared.quantities import quantity
 from shared.resources import LIMIT_RANGES, NETWORK_POLICIES, RESOURCE_QUOTAS, SERVICE_ACCOUNTS, Resource
 from shared.values import plan_of
@@ -31,6 +32,7 @@ def namespace_object(key: InstanceKey, offering: Offering, name: str) -> Object:
         SERVICE_TYPES: ",".join(policies.service_types),
         STORAGE_CLASSES: classes,
     }
+    told |= marks(policies.pods)
     return {"metadata": {"name": name, "labels": ownership.labels(key) | security, "annotations": told}}
 
 

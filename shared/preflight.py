@@ -85,9 +85,13 @@ class Preflight:
         self, offering: Offering, plan: Plan | None, release: Release, manifests: list[Manifest]
     ) -> list[Problem]:
         policies, whose = offering.spec.policies, "this instance"
-        seen = findings(manifests, policies.pods)
         kinds = await self.kinds(manifests, policies)
-        wrong = problems(offering, plan, manifests, seen, kinds, release.namespace, release.values, whose)
+
+        def held() -> tuple[Findings, list[Problem]]:
+            seen, where = findings(manifests, policies.pods), release.namespace
+            return seen, problems(offering, plan, manifests, seen, kinds, where, release.values, whose)
+
+        seen, wrong = await asyncio.to_thread(held)  # a large chart is much to look at
         return [*wrong, *await self.of_cluster(policies, manifests, seen, whose)]
 
     async def of_cluster(

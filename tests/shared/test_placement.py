@@ -6,13 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import documents
+from shared.checks import unplaced
+from shared.kinds import Kinds, Served
 from shared.offering import Offering, Pods
-from shared.placement import placed, placement, written
+from shared.placement import marks, placed, placement, written
 from shared.preflight import put
 from shared.releases import release_for
 from shared.rerendered import FILE, pieces
 from tests.builders import instance, offering
-from tests.rendering import deployment, manifests, object_
+from tests.rendering import KINDS, deployment, manifests, object_
 
 HERE = {"disk": "fast"}
 TOLERATION = {"key": "tenants", "operator": "Exists"}
@@ -136,3 +138,26 @@ def release(**pods: Any) -> str:
 def test_another_placement_is_another_release_and_none_changes_nothing() -> None:
     assert release() == release(limits={"cpu": 1}) == release_for(offering(), instance()).inputs
     assert len({release(), release(nodeSelector=HERE), release(tolerations=[TOLERATION])}) == 3
+
+
+def test_what_no_one_can_place_is_told() -> None:
+    given = manifests(object_("Cluster", "db", "postgres.example.com/v1"), deployment())
+    policies = offering(policies={"pods": {"nodeSelector": HERE}}).spec.policies
+    lacking = Kinds(Served("v1", {("apps", "v1", "Deployment"): True}), {})
+    assert [*unplaced(given, lacking, policies)] == [
+        "Cluster/db: spec.policies.pods does not place the pods that an operator makes of it: "
+        "this cluster serves no MutatingAdmissionPolicy"
+    ]
+    assert [*unplaced(given, lacking, offering().spec.policies)] == []
+    assert [*unplaced(given, KINDS, policies)] == []
+
+
+def test_a_release_namespace_is_marked_with_its_placement() -> None:
+    second = {"key": "slow", "operator": "Equal", "value": "yes", "effect": "NoExecute", "tolerationSeconds": 60}
+    pods = Pods(node_selector={"b": "2", "a": "1"}, tolerations=[TOLERATION, second], runtime_class_name="gvisor")
+    assert marks(pods) == {
+        "chandlery.dev/node-selector": "a=1,b=2",
+        "chandlery.dev/tolerations": "tenants|Exists|||,slow|Equal|yes|NoExecute|60",
+        "chandlery.dev/runtime-class": "gvisor",
+    }
+    assert marks(Pods()) == {}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shared.checks import (
     fixed_names,
+    outgrown,
     over_quota,
     problems,
     refusal,
@@ -544,3 +545,16 @@ def test_an_object_with_a_new_name_each_time_is_no_change() -> None:
 
 def test_one_and_true_are_not_the_same() -> None:
     assert changes(text(object_("X", spec={"a": 1})), text(object_("X", spec={"a": True}))) == [("X/x", "spec.a")]
+
+
+def test_an_autoscaler_that_the_quota_stops_is_a_warning() -> None:
+    scaler = object_(
+        "HorizontalPodAutoscaler",
+        api_version="autoscaling/v2",
+        spec={"minReplicas": 2, "maxReplicas": 10, "scaleTargetRef": {"kind": "Deployment", "name": "x"}},
+    )
+    given = manifests(deployment(container(requests={"cpu": "500m"})), scaler)
+    policies = offering(policies={"quota": {"requests.cpu": 4, "pods": 20}}).spec.policies
+    assert [*outgrown(given, findings(given), policies, None)] == [
+        "HorizontalPodAutoscaler/x: spec.maxReplicas would take 5, spec.policies.quota.requests.cpu allows 4"
+    ]
