@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from functions.apply_policies import namespace_object
 from knative.local import processes
 from knative.local.layout import REPOSITORY
 from knative.local.processes import Process
@@ -16,6 +15,7 @@ from knative.local.stack import Stack
 from shared.cluster import Cluster
 from shared.errors import ApiError
 from shared.placement import placement
+from shared.policies import namespace_object
 from shared.resources import NAMESPACES, PODS
 from tests.builders import KEY, offering
 from tests.e2e.world import World
