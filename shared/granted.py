@@ -108,6 +108,7 @@ async def grant_consumer(cluster: Cluster, name: str) -> None:
     for _ in range(TRIES):
         consumer = await consumer_of(cluster, name)
         if consumer is None or consumer.withdrawn:
+            await withdraw_consumer(cluster, name)  # also what was given a moment ago, before this was known
             return
         await finalizers.hold(cluster, CONSUMERS, consumer.metadata, finalizers.ACCESS, BY)
         having, refused = await namespaces(cluster, consumer)
@@ -125,6 +126,7 @@ async def grant_provider(cluster: Cluster, name: str) -> None:
     for _ in range(TRIES):
         provider = await provider_of(cluster, name)
         if provider is None or provider.withdrawn:
+            await withdraw_provider(cluster, name)  # also what was given a moment ago, before this was known
             return
         await finalizers.hold(cluster, PROVIDERS, provider.metadata, finalizers.ACCESS, BY)
         now = await scene(cluster)
