@@ -15,7 +15,7 @@ from shared.conditions import Condition, condition
 from shared.errors import ApiError, Conflict, NotFound, Refused, RetryLater
 from shared.grants import KINDS, Owned, Released
 from shared.instance import Instance
-from shared.offering import Offering
+from shared.offering import ConsumerAccess, Offering
 from shared.reports import report_grantee
 from shared.resources import (
     CONSUMERS,
@@ -294,6 +294,14 @@ async def reconsider_providers(cluster: Cluster) -> None:
     """All of them: the name of an Offering that was one's may be another's now."""
     for body in (await cluster.list(PROVIDERS))["items"]:
         await grant_provider(cluster, body["metadata"]["name"])
+
+
+async def is_opened(cluster: Cluster, offering: Offering) -> bool:
+    """Whether anybody sees its releases: mostly nobody does, and asking that costs one request."""
+    if offering.spec.consumer_access != ConsumerAccess():
+        return True
+    providers = (await cluster.list(PROVIDERS, cached=True))["items"]
+    return any(offering.spec.api.group in each["spec"]["apiGroups"] for each in providers)
 
 
 async def open_release(cluster: Cluster, offering: Offering, release: Released) -> None:
