@@ -100,7 +100,7 @@ async def grant_offering(
 
 async def open_release(event: ReleaseDeployed | ReleaseFailed, cluster: Cluster) -> None:
     offering = await offering_of(cluster, event.instance.offering)
-    if offering is None:
+    if offering is None or not await granted.is_opened(cluster, offering):
         return
     instance = await instance_of(cluster, as_offered(event.instance, offering), 0)
     if instance is None or instance.withdrawn:

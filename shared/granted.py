@@ -15,7 +15,7 @@ from shared.conditions import Condition, condition
 from shared.errors import ApiError, Conflict, NotFound, Refused, RetryLater
 from shared.grants import KINDS, Owned, Released
 from shared.instance import Instance
-from shared.offering import Offering
+from shared.offering import ConsumerAccess, Offering
 from shared.reports import report_grantee
 from shared.resources import (
     CONSUMERS,
@@ -108,6 +108,7 @@ async def grant_consumer(cluster: Cluster, name: str) -> None:
     for _ in range(TRIES):
         consumer = await consumer_of(cluster, name)
         if consumer is None or consumer.withdrawn:
+            await withdraw_consumer(cluster, name)  # also what was given a moment ago, before this was known
             return
         await finalizers.hold(cluster, CONSUMERS, consumer.metadata, finalizers.ACCESS, BY)
         having, refused = await namespaces(cluster, consumer)
@@ -125,6 +126,7 @@ async def grant_provider(cluster: Cluster, name: str) -> None:
     for _ in range(TRIES):
         provider = await provider_of(cluster, name)
         if provider is None or provider.withdrawn:
+            await withdraw_provider(cluster, name)  # also what was given a moment ago, before this was known
             return
         await finalizers.hold(cluster, PROVIDERS, provider.metadata, finalizers.ACCESS, BY)
         now = await scene(cluster)
@@ -292,6 +294,14 @@ async def reconsider_providers(cluster: Cluster) -> None:
     """All of them: the name of an Offering that was one's may be another's now."""
     for body in (await cluster.list(PROVIDERS))["items"]:
         await grant_provider(cluster, body["metadata"]["name"])
+
+
+async def is_opened(cluster: Cluster, offering: Offering) -> bool:
+    """Whether anybody sees its releases: mostly nobody does, and asking that costs one request."""
+    if offering.spec.consumer_access != ConsumerAccess():
+        return True
+    providers = (await cluster.list(PROVIDERS, cached=True))["items"]
+    return any(offering.spec.api.group in each["spec"]["apiGroups"] for each in providers)
 
 
 async def open_release(cluster: Cluster, offering: Offering, release: Released) -> None:

@@ -17,7 +17,7 @@ import yaml
 
 from shared.access import Grantee, Kubeconfig, secret_of
 from shared.cluster import Cluster, Object
-from shared.errors import ApiError, Conflict, Refused, RetryLater
+from shared.errors import ApiError, Conflict, NotFound, Refused, RetryLater
 from shared.helm import seconds
 from shared.resources import CONFIG_MAPS, SECRETS, SYSTEM_NAMESPACE
 
@@ -141,7 +141,10 @@ async def renew(cluster: Cluster, who: Grantee, secret: Object, wanted: Wanted, 
     name, uid = secret["metadata"]["name"], secret["metadata"]["uid"]
     bound = {"apiVersion": "v1", "kind": "Secret", "name": name, "uid": uid}
     asked = {"expirationSeconds": wanted.lifetime, "boundObjectRef": bound}
-    issued = (await cluster.token(who.account, SYSTEM_NAMESPACE, asked))["status"]
+    try:
+        issued = (await cluster.token(who.account, SYSTEM_NAMESPACE, asked))["status"]
+    except (NotFound, Conflict) as gone:
+        raise RetryLater(f"{who.account} or its Secret went away just now: {gone}", after=0.1) from gone
     term = Term(now.replace(microsecond=0), moment(issued["expirationTimestamp"]))
     annotations = {ISSUED: told(term.issued), EXPIRES: told(term.expires), MADE_FROM: wanted.inputs}
     text = base64.b64encode(wanted.text(issued["token"]).encode()).decode()

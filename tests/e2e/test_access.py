@@ -559,3 +559,18 @@ async def chandlery(world: World, *arguments: str | Path, **more: str) -> str:
         check=False,
     )
     return done.stdout + done.stderr
+
+
+async def test_tokens_are_for_consumers_and_providers_only(access: Access) -> None:
+    """Not for our own service accounts, whose rights are more: whatever becomes of grant_access."""
+    world = access.world
+    ours = await Cluster.open(str(world.stack.layout.kubeconfig_of("grant-access")))
+    access.opened.append(ours)
+    bound = {"boundObjectRef": {"apiVersion": "v1", "kind": "Secret", "name": "x"}, "expirationSeconds": 600}
+    assert "for consumers and providers only" in await says(ours.token("publish-api", SYSTEM_NAMESPACE, bound))
+    name = await world.offered("Database", "hello")
+    await access.consumer("a", name)
+    account = f"consumer-{access.name('a')}"
+    assert "bound to the Secret" in await says(ours.token(account, SYSTEM_NAMESPACE, {"expirationSeconds": 600}))
+    other = {"metadata": {"name": "login", "namespace": SYSTEM_NAMESPACE}}
+    assert "only kubeconfigs" in await says(ours.create(SECRETS, other))
