@@ -101,7 +101,7 @@ async def test_a_spare_takes_over_at_once_from_one_that_stops_and_after_a_while_
             assert await spare.leads()
             assert (await spare.get("/healthz"))[0] == 200
             metrics = (await spare.get("/metrics"))[1]
-            assert 'chandlery_source_watches{state="watching"} 2.0' in metrics
+            assert 'chandlery_source_watches{state="watching"} 4.0' in metrics
             assert 'chandlery_source_events_total{type="dev.chandlery.offering.applied.v1"}' in metrics
             await spare.ended(signal.SIGTERM)
     assert await holder(admin) is None
