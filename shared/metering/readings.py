@@ -80,8 +80,8 @@ class Reading(Contract):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Reading":
-        if not isfinite(self.value) or not 0 <= self.value <= LARGEST:
-            raise ValueError(f"value: {self.value:.3g} is no number from 0 to {LARGEST}")
+        if not _countable(self.value):
+            raise ValueError(f"value: {str(self.value)[:30]} is no number from 0 to {LARGEST}")
         if not self.custom and self.metric not in TYPES:
             raise ValueError(f"metric: {self.metric!r} is not known; metrics of one's own are called {CUSTOM}NAME")
         if self.custom and self.counter is None:
@@ -89,7 +89,7 @@ class Reading(Contract):
         if not self.custom and self.value != int(self.value):
             raise ValueError(f"value: {self.metric} comes in whole units, not {self.value}")
         if self.units > LARGEST:
-            raise ValueError(f"value: {self.value:.3g} is more than {LARGEST} thousandths")
+            raise ValueError(f"value: {self.value} is more than {LARGEST} thousandths")
         return self
 
     @property
@@ -104,6 +104,10 @@ class Reading(Contract):
     def units(self) -> int:
         """The value as the ledger counts it: whole units, of custom metrics thousandths."""
         return in_thousandths(self.value) if self.custom else int(self.value)
+
+
+def _countable(value: float | Decimal) -> bool:
+    return (isinstance(value, int) or isfinite(value)) and 0 <= value <= LARGEST
 
 
 def in_thousandths(value: float | Decimal) -> int:
