@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Row, Text, and_, func, select, true, union_all
+from sqlalchemy import BigInteger, Row, Text, and_, func, literal, select, true, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.errors import Refused
@@ -108,7 +108,7 @@ async def note_prices(connection: AsyncConnection, prices: Sequence[Price], now_
     names = ("offering", "plan", "per", "valid_from_ms", "currency", "amount")
     types = {name: BigInteger() if name == "valid_from_ms" else Text() for name in names}
     given = lines(connection.dialect.name, types, [(*key, *value) for key, value in sorted(rows.items())])
-    noted = select(given, lines(connection.dialect.name, {"noted_ms": BigInteger()}, [(now_ms,)])).where(true())
+    noted = select(given, literal(now_ms, BigInteger()).label("noted_ms")).where(true())
     add = insert(connection.dialect.name, tables.prices).from_select([*names, "noted_ms"], noted)
     added = await connection.execute(add.on_conflict_do_nothing())
     await _same(connection, rows)
