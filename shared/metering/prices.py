@@ -54,7 +54,22 @@ for _per, _unit in UNITS.items():
     BY_METRIC.setdefault(_unit.metric, []).append(_per)
 
 # Currencies whose smallest unit is no hundredth (ISO 4217).
-NO_DECIMALS = ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV")
+NO_DECIMALS: tuple[str, ...] = (
+    "BIF",
+    "CLP",
+    "DJF",
+    "GNF",
+    "ISK",
+    "JPY",
+    "KMF",
+    "KRW",
+    "PYG",
+    "RWF",
+    "UGX",
+    "UYI",
+    "VND",
+    "VUV",
+)
 NO_DECIMALS += ("XAF", "XOF", "XPF")
 THREE_DECIMALS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
 DECIMALS = dict.fromkeys(NO_DECIMALS, 0) | dict.fromkeys(THREE_DECIMALS, 3)
@@ -184,9 +199,9 @@ def charged(used: Sequence[tuple[Period, Sequence[Usage]]], prices: Sequence[Pri
         at = time_of(period.start_ms)
         for each in usages:
             for per in BY_METRIC.get(each.metric, [each.metric]):
-                price = price_for(by_key.get((each.tenure.offering, per), ()), each.tenure, per, at)
-                if price is not None:
-                    key = (each.tenure, per, unit_of(per, each), price)
+                found = price_for(by_key.get((each.tenure.offering, per), ()), each.tenure, per, at)
+                if found is not None:
+                    key = (each.tenure, per, unit_of(per, each), found)
                     whole, amount, gap = lines.get(key, (period, 0, 0))
                     together = Period(min(whole.start_ms, period.start_ms), max(whole.end_ms, period.end_ms))
                     lines[key] = (together, amount + each.amount, gap + each.gap_ms)

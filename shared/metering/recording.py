@@ -227,9 +227,9 @@ async def _mark(connection: AsyncConnection, marks: Iterable[Mark]) -> None:
     given = lines(connection.dialect.name, dict.fromkeys(names, BigInteger()), rows)
     add = insert(connection.dialect.name, dirty).from_select(list(names), select(given).where(true()))
     least, greatest = (func.least, func.greatest) if connection.dialect.name == "postgresql" else (func.min, func.max)
-    low, high = add.excluded.changed_from_ms, add.excluded.changed_to_ms
+    earlier, later = add.excluded.changed_from_ms, add.excluded.changed_to_ms
     changes = {
-        "changed_from_ms": least(func.coalesce(dirty.c.changed_from_ms, low), low),
-        "changed_to_ms": greatest(func.coalesce(dirty.c.changed_to_ms, high), high),
+        "changed_from_ms": least(func.coalesce(dirty.c.changed_from_ms, earlier), earlier),
+        "changed_to_ms": greatest(func.coalesce(dirty.c.changed_to_ms, later), later),
     }
     await connection.execute(add.on_conflict_do_update(index_elements=["subject"], set_=changes))

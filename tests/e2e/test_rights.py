@@ -310,6 +310,6 @@ async def test_nobody_binds_what_is_not_his_to_bind(
     try:
         with pytest.raises(ApiError, match=why) as refused:
             await ours.create(ROLE_BINDINGS, body)
-        assert refused.value.status == 403
+        assert refused.value.status in (403, 422)  # by RBAC, or by an admission policy
     finally:
         await ours.close()

@@ -1,4 +1,3 @@
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +14,6 @@ MISSING = "PostgreSQL's server programs are missing: apt-get install postgresql"
 def postgres() -> Iterator[Postgres]:
     found = programs()
     if found is None:
-        if os.environ.get("CI"):
-            pytest.fail(MISSING)
         pytest.skip(MISSING)
     with TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:  # short: sockets' paths are
         Path(folder).chmod(0o755)
