@@ -38,12 +38,3 @@ async def ledger(url: str) -> AsyncIterator[Ledger]:
     opened = await Ledger.open(url)
     yield opened
     await opened.close()
-
-
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def postgres_or_sqlite(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One database for all examples of a property."""
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('ledger')}/ledger.db"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.database()

@@ -4,12 +4,10 @@ import asyncio
 import random
 from collections.abc import Sequence
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
@@ -272,51 +270,6 @@ steps = st.lists(
     max_size=25,
     unique_by=lambda step: step[0],
 )
-
-
-@given(steps, st.randoms(use_true_random=False), st.none() | st.integers(0, 21600))
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_any_story_told_in_any_order_ends_in_the_same_windows(
-    postgres_or_sqlite: str, story: list[tuple[int, int, bool, str]], order: random.Random, ended: int | None
-) -> None:
-    asyncio.run(_any_story(postgres_or_sqlite, story, order, ended))
-
-
-async def _any_story(
-    url: str, story: list[tuple[int, int, bool, str]], order: random.Random, ended: int | None
-) -> None:
-    uid = f"pod-{uuid4()}"  # the database is the same for all stories
-    batches = [
-        (
-            [reading(second, value, metric, subject=uid) for metric in (CPU, MEMORY)],
-            [subject(second, uid=uid, consumer=uid, plan=plan, started_at=at(second) if starts else None)],
-        )
-        for second, value, starts, plan in story
-    ]
-    if ended is not None:
-        plan = max((step for step in story if step[0] <= ended), default=min(story))[3]
-        batches.append(([], [subject(ended, uid=uid, consumer=uid, plan=plan, ended=True)]))
-    told = [*batches, *order.choices(batches, k=5)]
-    order.shuffle(told)
-    ledger = await Ledger.open(url)
-    for read, whose in told:
-        await ledger.record(read, whose, LATER)
-        if order.random() < 0.3:
-            await ledger.materialise(at(order.choice([0, 7500, 30000])))
-    await ledger.materialise(LATER)
-    used = await ledger.usage(T0 - timedelta(days=8), at(86400), {"consumer": [uid]})
-    starts = [second for second, _, starts, _ in story if starts]
-    for metric in (CPU, MEMORY):
-        wanted = Series(
-            "counter" if metric == CPU else "gauge",
-            in_order((ms_of(at(second)), value) for second, value, *_ in story),
-            sorted(ms_of(at(second)) for second in starts),
-            None if ended is None else ms_of(at(ended)),
-        )
-        assert sum(each.amount for each in used if each.metric == metric) == sum(f.amount for f in flows(wanted))
-        assert sum(each.gap_ms for each in used if each.metric == metric) == sum(g.amount for g in gaps(wanted))
-    await _sums_agree(ledger)
-    await ledger.close()
 
 
 async def _sums_agree(ledger: Ledger) -> None:
