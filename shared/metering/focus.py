@@ -1,7 +1,8 @@
 """Charges as the FinOps Foundation's FOCUS 1.2 has them: one row a charge, and the rules its rows must keep. Pure.
 
 ListCost and ContractedCost are unit price x quantity, unrounded; BilledCost and EffectiveCost are what the invoice
-says. Sums of BilledCost are therefore the sums of invoices. What is ours alone is in columns that begin with x_.
+says. Sums of BilledCost are therefore the sums of invoices. All columns are written; those of what there is none of
+here (commitment discounts, capacity reservations, availability zones) are null. What is ours alone begins with x_.
 """
 
 import csv
@@ -252,7 +253,7 @@ def to_csv(rows: Iterable[Row]) -> str:
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
     writer.writerow(WRITTEN)
-    writer.writerows([shown(each[name]) for name in WRITTEN] for each in rows)
+    writer.writerows([shown(each.get(name)) for name in WRITTEN] for each in rows)
     return target.getvalue()
 
 

@@ -249,7 +249,7 @@ async def _remove(connection: AsyncConnection, keys: list[Key]) -> None:
         await connection.execute(windows.delete().where(which))
 
 
-async def _put(connection: AsyncConnection, rows: list[tuple[int, ...]]) -> None:
+async def _put(connection: AsyncConnection, rows: Sequence[tuple[int, ...]]) -> None:
     if not rows:
         return
     names = ("subject", "hour_ms", "metric", "tenure", "giga", "units", "gap_ms")

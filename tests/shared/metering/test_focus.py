@@ -12,7 +12,7 @@ from shared.metering.prices import UNITS, Charge, rounded
 from shared.metering.usage import Tenure
 from tests.shared.metering.builders import T0, at
 
-ISSUER = Issuer("Acme", "Acme", "Acme Billing", "eu-1")
+ISSUER = Issuer("Acme", "Acme", "Acme", "eu-1")
 TENURE = Tenure("0b3e", "team-a/orders", "database", "small", "team-a", "team-a")
 
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -128,7 +129,7 @@ async def test_what_is_in_no_window_yet_is_derived_when_asked_for(ledger: Ledger
 
 
 async def test_usage_counts_for_the_plan_of_its_hour_in_whatever_order_it_was_seen(ledger: Ledger) -> None:
-    batches = [
+    batches: list[Batch] = [
         ([reading(second, second)], [subject(second, plan="small" if second < 4000 else "large", started_at=T0)])
         for second in range(0, 10_801, 150)
     ]
@@ -284,8 +285,8 @@ def test_any_story_told_in_any_order_ends_in_the_same_windows(
 async def _any_story(
     url: str, story: list[tuple[int, int, bool, str]], order: random.Random, ended: int | None
 ) -> None:
-    uid = f"pod-{order.getrandbits(64)}-{ended}"
-    batches = [
+    uid = f"pod-{uuid4()}"  # the database is the same for all stories
+    batches: list[Batch] = [
         (
             [reading(second, value, metric, subject=uid) for metric in (CPU, MEMORY)],
             [subject(second, uid=uid, consumer=uid, plan=plan, started_at=at(second) if starts else None)],
