@@ -23,11 +23,14 @@ from shared.metering.times import full_hour, hour_of, ms_of, next_hour
 from shared.metering.usage import Filter, Usage
 
 URL = "CHANDLERY_LEDGER_URL"
-DEFAULT = "sqlite+aiosqlite:///ledger.db"
 SETTLE_MS = 5 * 60 * 1000  # an hour's windows are computed when its last readings had this long to come
 AT_ONCE = 200  # subjects in one transaction
 SERIES_AT_ONCE = 1000
 LEAST_KEPT = timedelta(milliseconds=thinning.LEAST_KEPT_MS)
+
+
+def _no_url() -> str:
+    raise Refused("NoLedger", f"{URL} is not set; say sqlite+aiosqlite:///PATH or postgresql+asyncpg://USER@HOST/NAME")
 
 
 class Ledger:
@@ -38,7 +41,7 @@ class Ledger:
     @classmethod
     async def open(cls, url: str | None = None, max_gap_ms: int = MAX_GAP_MS) -> Self:
         """With its tables up to date. RetryLater while the database is away."""
-        engine = engine_for(url or os.environ.get(URL) or DEFAULT)
+        engine = engine_for(url or os.environ.get(URL) or _no_url())
         try:
             async with transaction(engine) as connection:
                 await connection.run_sync(migrate)

@@ -54,24 +54,9 @@ for _per, _unit in UNITS.items():
     BY_METRIC.setdefault(_unit.metric, []).append(_per)
 
 # Currencies whose smallest unit is no hundredth (ISO 4217).
-NO_DECIMALS: tuple[str, ...] = (
-    "BIF",
-    "CLP",
-    "DJF",
-    "GNF",
-    "ISK",
-    "JPY",
-    "KMF",
-    "KRW",
-    "PYG",
-    "RWF",
-    "UGX",
-    "UYI",
-    "VND",
-    "VUV",
-)
-NO_DECIMALS += ("XAF", "XOF", "XPF")
-THREE_DECIMALS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
+NO_DECIMALS = ["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV"]
+NO_DECIMALS += ["XAF", "XOF", "XPF"]
+THREE_DECIMALS = ["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"]
 DECIMALS = dict.fromkeys(NO_DECIMALS, 0) | dict.fromkeys(THREE_DECIMALS, 3)
 
 
@@ -192,8 +177,8 @@ def unit_of(per: str, used: Usage) -> Unit:
 def charged(used: Sequence[tuple[Period, Sequence[Usage]]], prices: Sequence[Price]) -> list[Charge]:
     """Usage of periods in which no price changes, charged. Periods at one price make one line."""
     by_key: dict[tuple[str, str], list[Price]] = {}
-    for price in prices:
-        by_key.setdefault((price.offering, price.per), []).append(price)
+    for each_price in prices:
+        by_key.setdefault((each_price.offering, each_price.per), []).append(each_price)
     lines: dict[tuple[Tenure, str, Unit, Price], tuple[Period, int, int]] = {}
     for period, usages in used:
         at = time_of(period.start_ms)

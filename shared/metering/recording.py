@@ -218,8 +218,8 @@ async def _add(connection: AsyncConnection, values: dict[tuple[int, int], int]) 
 async def _mark(connection: AsyncConnection, marks: Iterable[Mark]) -> None:
     ranges: dict[int, tuple[int, int]] = {}
     for subject, start, end in marks:
-        low, high = ranges.get(subject, (start, end))
-        ranges[subject] = (min(low, start), max(high, end))
+        before = ranges.get(subject, (start, end))
+        ranges[subject] = (min(before[0], start), max(before[1], end))
     rows = [(subject, *found) for subject, found in sorted(ranges.items())]
     if not rows:
         return

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
 from shared.errors import Refused, RetryLater
+from shared.metering.allocate import Allocation, Had, Node, allocate
 from shared.metering.derive import HOUR_MS, Series, flows, gaps, in_order, windowed
 from shared.metering.ledger import Ledger
-from shared.metering.readings import CPU, MEMORY, Reading, Subject
+from shared.metering.readings import CAPACITY_CPU, CPU, MEMORY, REQUESTS_CPU, Reading, Subject
 from shared.metering.sql import engine_for, transaction
 from shared.metering.tables import metadata, totals
 from shared.metering.times import ms_of
@@ -127,7 +129,7 @@ async def test_what_is_in_no_window_yet_is_derived_when_asked_for(ledger: Ledger
 
 
 async def test_usage_counts_for_the_plan_of_its_hour_in_whatever_order_it_was_seen(ledger: Ledger) -> None:
-    batches: list[tuple[Sequence[Reading], Sequence[Subject]]] = [
+    batches: list[Batch] = [
         ([reading(second, second)], [subject(second, plan="small" if second < 4000 else "large", started_at=T0)])
         for second in range(0, 10_801, 150)
     ]
@@ -288,3 +290,25 @@ async def _sums_agree(ledger: Ledger) -> None:
 
 def key(row: object, span: int, tenure: int, metric: int) -> bool:
     return (row.span, row.tenure, row.metric) == (span, tenure, metric)  # type: ignore[attr-defined]
+
+
+async def test_a_nodes_cost_is_allocated_by_what_was_had_on_it(ledger: Ledger) -> None:
+    """A pod that requests half of the cores and uses a quarter of them, for an hour."""
+    for second in range(0, 3601, 120):
+        read = [
+            reading(second, second * 10**9 // 4),
+            reading(second, 500, REQUESTS_CPU),
+            reading(second, 1000, CAPACITY_CPU, subject="node-1", kind="node", node="node-1"),
+        ]
+        whose = [subject(second, started_at=T0), subject(second, uid="node-1", kind="node", name="node-1")]
+        await ledger.record(read, whose, at(3700))
+    await ledger.materialise(LATER)
+    used = {(each.kind, each.metric): each.amount for each in await ledger.by_node(T0, at(3600))}
+    assert used == {
+        ("pod", CPU): 900 * 10**9,
+        ("pod", REQUESTS_CPU): 500 * HOUR_MS,
+        ("node", CAPACITY_CPU): 1000 * HOUR_MS,
+    }
+    had = Had(cpu_requested=used["pod", REQUESTS_CPU] * 1000, cpu_used=used["pod", CPU])
+    node = Node(Decimal("1.00"), "EUR", cpu=used["node", CAPACITY_CPU] * 1000, memory=0, memory_weight=0)
+    assert allocate(node, {"orders": had}) == Allocation({"orders": Decimal("0.50")}, Decimal("0.50"))
