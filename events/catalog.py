@@ -25,10 +25,10 @@ from events.instances import (
 from events.offerings import OfferingApplied, OfferingWithdrawn
 from events.policies import PoliciesApplied, PoliciesDrifted, PoliciesRefused
 from events.releases import ReleaseDeployed, ReleaseFailed, ReleaseRemoved, ReleaseStalled
-from events.ticks import ResyncTicked
+from events.ticks import Ticked
 from events.workloads import WorkloadsChanged
 
-Domain = Literal["offerings", "instances"]
+Domain = Literal["offerings", "instances", "usage"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(ConsumerWithdrawn, "offerings", ("offerings_source", "resync"), ("grant_access",)),
     Entry(ProviderApplied, "offerings", ("offerings_source", "resync"), ("grant_access",)),
     Entry(ProviderWithdrawn, "offerings", ("offerings_source", "resync"), ("grant_access",)),
-    Entry(ResyncTicked, "offerings", ("resync_ping",), ("resync",)),
+    Entry(Ticked, "offerings", ("resync_ping",), ("resync",)),
     Entry(InstanceRequested, "instances", ("instances_source", "resync"), ("admit_instance",)),
     Entry(InstanceAdmitted, "instances", ("admit_instance", "resync"), ("apply_policies",)),
     Entry(InstanceRefused, "instances", ("admit_instance", "install_release"), ("report_health",)),
@@ -74,7 +74,8 @@ CATALOG: tuple[Entry, ...] = (
 WEBHOOKS = ("convert_instances",)
 """Functions that no event reaches: the API server calls them, over HTTPS."""
 
-BY_TYPE: dict[str, Entry] = {entry.event.type: entry for entry in CATALOG}
+# A tick stands in it more than once, on a Broker each; here the first counts.
+BY_TYPE: dict[str, Entry] = {entry.event.type: entry for entry in reversed(CATALOG)}
 
 
 def asyncapi() -> dict[str, Any]:

@@ -5,8 +5,8 @@ from typing import ClassVar
 from events.base import Event
 
 
-class ResyncTicked(Event):
-    """It is time to look for what is not where it should be. Type and source are PingSource's own."""
+class Ticked(Event):
+    """It is time to look. Type and source are PingSource's own: which clock it is, the Broker tells."""
 
     type: ClassVar[str] = "dev.knative.sources.ping"
 
@@ -15,7 +15,7 @@ class ResyncTicked(Event):
 
     @property
     def subject(self) -> str:
-        return "resync"
+        return "tick"
 
     @property
     def log_fields(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ from events.instances import InstanceAdmitted, InstanceRequested, InstancesChang
 from events.offerings import OfferingApplied, OfferingWithdrawn
 from events.policies import PoliciesDrifted
 from events.releases import ReleaseStalled
-from events.ticks import ResyncTicked
+from events.ticks import Ticked
 from events.workloads import WorkloadsChanged
 from shared import finalizers, overdue, ownership, policies
 from shared.attempts import stalled
@@ -109,7 +109,7 @@ def orphans(namespaces: list[dict[str, Any]], living: set[str]) -> Iterator[Inst
             yield InstanceWithdrawn(instance=key)
 
 
-async def resync(event: ResyncTicked, cluster: Cluster, brokers: Brokers) -> None:
+async def resync(event: Ticked, cluster: Cluster, brokers: Brokers) -> None:
     now = datetime.now(UTC)
     # Namespaces first: an instance made after this list has no namespace in it.
     namespaces = (await cluster.list(NAMESPACES, labels={ownership.UID: ""}, metadata_only=True))["items"]

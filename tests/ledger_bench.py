@@ -20,11 +20,11 @@ from typing import Any
 
 from sqlalchemy import BigInteger, select, text, true
 
+from events.readings import TYPES, Kind, Reading, Subject
 from shared.metering.derive import DAY_MS, HOUR_MS
 from shared.metering.invoice import totals as sums
 from shared.metering.ledger import Ledger
 from shared.metering.prices import UNITS, Price
-from shared.metering.readings import TYPES, Kind, Reading, Subject
 from shared.metering.sql import insert, lines, transaction
 from shared.metering.tables import metrics, tenures, totals
 from shared.metering.times import DAY, HOUR, MONTH, ms_of

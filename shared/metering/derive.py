@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-from shared.metering.readings import Type
+from events.readings import Type
 
 SECOND_MS = 1000
 HOUR_MS = 3600 * SECOND_MS

@@ -8,6 +8,7 @@ from typing import Self
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from events.readings import Reading, Subject
 from shared.errors import Refused
 from shared.metering import queries, recording, thinning, windows
 from shared.metering.derive import MAX_GAP_MS
@@ -15,7 +16,6 @@ from shared.metering.invoice import Invoice, invoice
 from shared.metering.migrate import migrate
 from shared.metering.prices import Charge, Price, charged, periods
 from shared.metering.queries import NodeUsage
-from shared.metering.readings import Reading, Subject
 from shared.metering.recording import Recorded
 from shared.metering.sql import engine_for, transaction
 from shared.metering.tables import dirty

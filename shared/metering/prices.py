@@ -18,7 +18,7 @@ from typing import NamedTuple
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from shared.metering import readings as metric
+from events import readings as metric
 from shared.metering.derive import HOUR_MS
 from shared.metering.times import ms_of, next_hour, time_of
 from shared.metering.usage import Tenure, Usage

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Row, Text, and_, func, literal, select, true, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from events.readings import Type
 from shared.errors import Refused
 from shared.metering import tables
 from shared.metering.prices import Noted, Price, counting
-from shared.metering.readings import Type
 from shared.metering.recording import NOBODY
 from shared.metering.sql import insert, lines
 from shared.metering.tables import TENURE, dirty, metrics, seen, subjects, tenures, totals, windows

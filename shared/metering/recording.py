@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Table, Text, and_, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from events.readings import Reading, Subject
 from shared.metering.derive import REACH_MS
-from shared.metering.readings import Reading, Subject
 from shared.metering.sql import insert, lines
 from shared.metering.tables import TENURE, dirty, metrics, readings, seen, series, starts, state, subjects, tenures
 from shared.metering.times import hour_of, ms_of

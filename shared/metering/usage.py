@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from shared.metering.readings import Type
+from events.readings import Type
 
 Dimension = Literal["instance_uid", "instance", "offering", "plan", "consumer_namespace", "consumer"]
 Filter = Mapping[Dimension, Collection[str]]

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Row, and_, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from events.readings import Type
 from shared.metering.derive import HOUR_MS, REACH_MS, Series, flows, gaps, windowed
-from shared.metering.readings import Type
 from shared.metering.recording import FOREVER_MS, NOBODY, sealed
 from shared.metering.sql import insert, lines
 from shared.metering.tables import GIGA, dirty, metrics, readings, seen, series, starts, subjects, totals, windows

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from events.ticks import ResyncTicked
+from events.ticks import Ticked
 from knative.local.layout import REPOSITORY
 from shared import kubeconfigs
 from shared.access import CONSUMER
@@ -103,7 +103,7 @@ class Access:
 
     async def tick(self, count: int = 0) -> None:
         """A resync, as if a long time had passed since the last."""
-        await post(self.world, ResyncTicked(seconds=0.1), self.world.id, datetime.now(UTC), count)
+        await post(self.world, Ticked(seconds=0.1), self.world.id, datetime.now(UTC), count)
 
     async def close(self) -> None:
         for each in self.opened:

@@ -16,7 +16,7 @@ from events.base import Event, InstanceKey, event_id
 from events.catalog import BY_TYPE
 from events.instances import InstanceAdmitted, InstanceRequested
 from events.policies import PoliciesApplied
-from events.ticks import ResyncTicked
+from events.ticks import Ticked
 from knative.local.stack import Stack
 from shared.cluster import Cluster
 from shared.function import envelope_of
@@ -70,7 +70,7 @@ async def ticking(world: World) -> AsyncIterator[None]:
         while True:
             await asyncio.sleep(3)
             count += 1
-            await post(world, ResyncTicked(seconds=3), world.id, count)
+            await post(world, Ticked(seconds=3), world.id, count)
 
     task = asyncio.create_task(tick())
     yield

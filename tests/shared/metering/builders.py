@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.metering.readings import CPU, Reading, Subject
+from events.readings import CPU, Reading, Subject
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 

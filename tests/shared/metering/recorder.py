@@ -6,9 +6,9 @@ It says the second up to which it has recorded after each batch, on a line of it
 import asyncio
 import sys
 
+from events.readings import MEMORY
 from shared.errors import RetryLater
 from shared.metering.ledger import Ledger
-from shared.metering.readings import MEMORY
 from tests.shared.metering.builders import T0, at, reading, subject
 
 EACH = 120

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from events.readings import Type
 from shared.metering.derive import (
     HOUR_MS,
     MAX_GAP_MS,
@@ -20,7 +21,6 @@ from shared.metering.derive import (
     total,
     windowed,
 )
-from shared.metering.readings import Type
 
 T0 = 1_790_000_000_000 - 1_790_000_000_000 % HOUR_MS
 SIZES = st.sampled_from([60_000, HOUR_MS, 24 * HOUR_MS])

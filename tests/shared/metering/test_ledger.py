@@ -12,11 +12,11 @@ from alembic.migration import MigrationContext
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
+from events.readings import CAPACITY_CPU, CPU, MEMORY, REQUESTS_CPU, Reading, Subject
 from shared.errors import Refused, RetryLater
 from shared.metering.allocate import Allocation, Had, Node, allocate
 from shared.metering.derive import HOUR_MS, Series, flows, gaps, in_order, windowed
 from shared.metering.ledger import Ledger
-from shared.metering.readings import CAPACITY_CPU, CPU, MEMORY, REQUESTS_CPU, Reading, Subject
 from shared.metering.sql import engine_for, transaction
 from shared.metering.tables import metadata, totals
 from shared.metering.times import ms_of

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from events.readings import CPU, MEMORY
 from shared.errors import RetryLater
 from shared.metering.ledger import Ledger
-from shared.metering.readings import CPU, MEMORY
 from tests.shared.metering.builders import T0, at, reading, subject
 from tests.shared.metering.databases import Postgres
 from tests.shared.metering.recorder import EACH

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from events.readings import CPU, Type
 from shared.errors import Refused
 from shared.metering.derive import HOUR_MS
 from shared.metering.invoice import invoice, totals
@@ -27,7 +28,6 @@ from shared.metering.prices import (
     quantity_of,
     rounded,
 )
-from shared.metering.readings import CPU, Type
 from shared.metering.times import DAY, HOUR, MONTH, Stretch, ms_of, stretches, time_of
 from shared.metering.usage import Tenure, Usage
 from tests.shared.metering.builders import T0, at, reading, subject

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.metering.readings import CPU, LARGEST, Reading, in_thousandths
+from events.readings import CPU, LARGEST, Reading, in_thousandths
 from tests.shared.metering.builders import T0, reading
 
 
