@@ -28,7 +28,7 @@ class UsageMeasured(Event):
 
 
 class Amount(Contract):
-    """Of a counter in its units (core-nanoseconds, bytes, a custom one's thousandths), of a gauge units x milliseconds."""
+    """Of a counter core-nanoseconds, bytes, or a custom one's thousandths; of a gauge units x milliseconds."""
 
     metric: str
     type: Type
