@@ -59,7 +59,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(PoliciesDrifted, "instances", ("instances_source", "resync"), ("apply_policies",)),
     Entry(PoliciesApplied, "instances", ("apply_policies",), ("install_release",)),
     Entry(PoliciesRefused, "instances", ("apply_policies",), ("report_health",)),
-    Entry(ReleaseDeployed, "instances", ("install_release",), ("report_health", "grant_access", "share_secrets")),
+    Entry(ReleaseDeployed, "instances", ("install_release",), ("report_health", "grant_access")),
     Entry(ReleaseFailed, "instances", ("install_release",), ("report_health", "grant_access")),
     Entry(ReleaseStalled, "instances", ("resync",), ("install_release",)),
     Entry(WorkloadsChanged, "instances", ("instances_source", "resync"), ("report_health",)),

@@ -16,8 +16,9 @@ from shared.errors import Refused
 from shared.function import function
 from shared.instance import Instance, as_offered, settled
 from shared.offering import Offering, Values
+from shared.offerings import Offerings
 from shared.releases import Release, release_for
-from shared.reports import instance_of, offering_of, report_instance
+from shared.reports import instance_of, report_instance
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, of_instance
 from shared.schemas import Schemas
 from shared.secrets import read_secrets
@@ -62,9 +63,9 @@ async def check_spec(cluster: Cluster, key: InstanceKey, offering: Offering, ins
 
 
 async def admit_instance(
-    event: InstanceRequested, cluster: Cluster, schemas: Schemas
+    event: InstanceRequested, cluster: Cluster, schemas: Schemas, offerings: Offerings
 ) -> InstanceAdmitted | InstanceRefused | None:
-    offering = await offering_of(cluster, event.instance.offering)
+    offering = await offerings.get(event.instance.offering)
     key = as_offered(event.instance, offering)
     instance = await instance_of(cluster, key, event.generation)
     if instance is None or instance.withdrawn:
@@ -86,4 +87,4 @@ async def admit_instance(
     return InstanceAdmitted(instance=key, generation=instance.generation)
 
 
-main = function(admit_instance, Cluster, Schemas)
+main = function(admit_instance, Cluster, Schemas, Offerings)

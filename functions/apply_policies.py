@@ -14,8 +14,9 @@ from shared.errors import ApiError, Conflict, Refused, RetryLater
 from shared.function import function
 from shared.instance import Instance, as_offered
 from shared.offering import Offering
+from shared.offerings import Offerings
 from shared.releases import namespace_for
-from shared.reports import instance_of, offering_of, report_instance
+from shared.reports import instance_of, report_instance
 from shared.resources import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
@@ -56,16 +57,16 @@ def cluster_rights(key: InstanceKey, offering: Offering, home: dict[str, Any]) -
 
 
 async def apply_policies(
-    event: InstanceAdmitted | PoliciesDrifted, cluster: Cluster
+    event: InstanceAdmitted | PoliciesDrifted, cluster: Cluster, offerings: Offerings
 ) -> PoliciesApplied | PoliciesRefused | None:
-    offering = await offering_of(cluster, event.instance.offering)
+    offering = await offerings.get(event.instance.offering)
     key = as_offered(event.instance, offering)
     generation = event.generation if isinstance(event, InstanceAdmitted) else None
     instance = await instance_of(cluster, key, generation)
     if instance is None or instance.withdrawn or offering is None:
         return None
     if isinstance(event, PoliciesDrifted):
-        await mend(cluster, key, offering, instance)
+        await mend(cluster, offerings, key, offering, instance)
         return None
     if instance.generation != generation:
         return None  # changed meanwhile: then its own event is on the way
@@ -157,11 +158,13 @@ async def peers_of(cluster: Cluster, key: InstanceKey, instance: Instance) -> li
     return found
 
 
-async def mend(cluster: Cluster, key: InstanceKey, offering: Offering, instance: Instance) -> None:
+async def mend(
+    cluster: Cluster, offerings: Offerings, key: InstanceKey, offering: Offering, instance: Instance
+) -> None:
     """Bring back what should be there, here and at those it names: a pair is open from both ends, or not at all."""
     neighbours = [(each.key, each.instance) for each in await peers_of(cluster, key, instance)]
     for where, who in [(key, instance), *neighbours]:
-        offered = offering if who is instance else await offering_of(cluster, where.offering)
+        offered = offering if who is instance else await offerings.get(where.offering)
         home = await cluster.get(NAMESPACES, namespace_for(offered, who)) if offered else None
         if offered is None or home is None or home["metadata"].get("deletionTimestamp"):
             continue
@@ -188,4 +191,4 @@ async def make_namespace(cluster: Cluster, key: InstanceKey, body: dict[str, Any
     return await cluster.apply(NAMESPACES, body, "apply_policies"), False
 
 
-main = function(apply_policies, Cluster)
+main = function(apply_policies, Cluster, Offerings)

@@ -16,6 +16,7 @@ from shared.function import function
 from shared.grants import Released
 from shared.instance import as_offered
 from shared.offering import Offering
+from shared.offerings import Offerings
 from shared.releases import name_for, namespace_for
 from shared.reports import instance_of, offering_of, report_offering
 
@@ -51,7 +52,7 @@ def current(offering: Offering) -> bool:
     return True
 
 
-async def grant_access(event: Granting, cluster: Cluster) -> AccessGranted | None:
+async def grant_access(event: Granting, cluster: Cluster, offerings: Offerings) -> AccessGranted | None:
     match event:
         case ConsumerApplied():
             await granted.grant_consumer(cluster, event.consumer.name)
@@ -71,7 +72,7 @@ async def grant_access(event: Granting, cluster: Cluster) -> AccessGranted | Non
         case ApiRetired():
             await granted.reconsider(cluster, event.offering.name)
         case ReleaseDeployed() | ReleaseFailed():
-            await open_release(event, cluster)
+            await open_release(event, cluster, offerings)
     return None
 
 
@@ -98,8 +99,8 @@ async def grant_offering(
     return AccessGranted(offering=event.offering, generation=generation)
 
 
-async def open_release(event: ReleaseDeployed | ReleaseFailed, cluster: Cluster) -> None:
-    offering = await offering_of(cluster, event.instance.offering)
+async def open_release(event: ReleaseDeployed | ReleaseFailed, cluster: Cluster, offerings: Offerings) -> None:
+    offering = await offerings.get(event.instance.offering)
     if offering is None or not await granted.is_opened(cluster, offering):
         return
     instance = await instance_of(cluster, as_offered(event.instance, offering), 0)
@@ -109,4 +110,4 @@ async def open_release(event: ReleaseDeployed | ReleaseFailed, cluster: Cluster)
     await granted.open_release(cluster, offering, released)
 
 
-main = function(grant_access, Cluster)
+main = function(grant_access, Cluster, Offerings)

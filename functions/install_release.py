@@ -38,10 +38,11 @@ from shared.function import function
 from shared.health import pod_trouble
 from shared.helm import AT_ONCE, Applied, Helm, HelmFailed, acting_as, seconds
 from shared.instance import Instance, as_offered
+from shared.offerings import Offerings
 from shared.postrender import Review
 from shared.preflight import Preflight
 from shared.releases import Release, release_for
-from shared.reports import instance_of, offering_of, report_instance
+from shared.reports import instance_of, report_instance
 from shared.resources import PODS, SECRETS
 from shared.secrets import read_secrets
 from shared.store import ChartStore
@@ -53,9 +54,14 @@ TRIES = 5
 
 
 async def install_release(
-    event: PoliciesApplied | ReleaseStalled, cluster: Cluster, helm: Helm, store: ChartStore, preflight: Preflight
+    event: PoliciesApplied | ReleaseStalled,
+    cluster: Cluster,
+    helm: Helm,
+    store: ChartStore,
+    preflight: Preflight,
+    offerings: Offerings,
 ) -> ReleaseDeployed | ReleaseFailed | InstanceRefused | None:
-    offering = await offering_of(cluster, event.instance.offering)
+    offering = await offerings.get(event.instance.offering)
     key = as_offered(event.instance, offering)
     instance = await instance_of(cluster, key, event.generation if isinstance(event, PoliciesApplied) else None)
     if instance is None or instance.withdrawn or offering is None or not offering.published:
@@ -247,4 +253,4 @@ async def pod_troubles(cluster: Cluster, namespace: str) -> tuple[str, ...]:
     return tuple(f"pod {name}: {trouble.message}" for name, trouble in found if trouble)[:3]
 
 
-main = function(install_release, Cluster, Helm, ChartStore, Preflight, at_once=AT_ONCE)
+main = function(install_release, Cluster, Helm, ChartStore, Preflight, Offerings, at_once=AT_ONCE)

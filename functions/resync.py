@@ -136,7 +136,7 @@ async def resync(event: Ticked, cluster: Cluster, brokers: Brokers) -> None:
         for key, instance in instances:
             if not on_its_way(instance.metadata, now, event.seconds):
                 found.append(about_instance(key, instance, offering, now, housed=instance.metadata.uid in housed))
-                if offering.spec.exports and instance.holds("Deployed"):
+                if (offering.spec.exports or instance.status.exports) and instance.holds("Deployed"):
                     found.append(ExportsAged(instance=key))
                 if await secrets_changed(cluster, key, instance, offering):
                     found.append(InstanceAdmitted(instance=key, generation=instance.generation))

@@ -4,7 +4,6 @@ the Offering exports, nothing else, and keep the copies in step."""
 from events.base import InstanceKey
 from events.exports import ExportsAged
 from events.instances import InstanceReady
-from events.releases import ReleaseDeployed
 from shared import exports
 from shared.cluster import Cluster, Object
 from shared.conditions import condition
@@ -14,13 +13,14 @@ from shared.function import function
 from shared.grants import Released
 from shared.instance import Instance, as_offered
 from shared.offering import Offering
+from shared.offerings import Offerings
 from shared.releases import name_for
-from shared.reports import instance_of, offering_of, report_instance
+from shared.reports import instance_of, report_instance
 from shared.resources import SECRETS
 
 
-async def share_secrets(event: ReleaseDeployed | InstanceReady | ExportsAged, cluster: Cluster) -> None:
-    offering = await offering_of(cluster, event.instance.offering)
+async def share_secrets(event: InstanceReady | ExportsAged, cluster: Cluster, offerings: Offerings) -> None:
+    offering = await offerings.get(event.instance.offering)
     if offering is None:
         return
     key = as_offered(event.instance, offering)
@@ -92,4 +92,4 @@ async def drop(cluster: Cluster, key: InstanceKey, name: str) -> None:
         await cluster.delete(SECRETS, name, key.namespace, preconditions={"uid": there["metadata"]["uid"]})
 
 
-main = function(share_secrets, Cluster)
+main = function(share_secrets, Cluster, Offerings)

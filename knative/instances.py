@@ -11,7 +11,6 @@ from knative.debounce import Debounce
 from knative.outbox import Outbox
 from knative.said import Said
 from knative.seen import Api, Bound, Edition, Release, Seen
-from knative.watch import Change, Name, Watch
 from shared import ownership
 from shared.cluster import Cluster
 from shared.resources import (
@@ -25,6 +24,7 @@ from shared.resources import (
     ROLE_BINDINGS,
     WORKLOADS,
 )
+from shared.watch import Change, Name, Watch
 
 OURS = {ownership.MANAGED_BY: ownership.MANAGER, ownership.UID: ""}
 BOUNDS = (RESOURCE_QUOTAS, LIMIT_RANGES, NETWORK_POLICIES, ROLE_BINDINGS)

@@ -7,10 +7,10 @@ from typing import Any
 from knative import said
 from knative.outbox import Outbox
 from knative.seen import Seen, Served
-from knative.watch import Change, Watch
 from shared import ownership
 from shared.cluster import Cluster
 from shared.resources import CONSUMERS, CUSTOM_RESOURCE_DEFINITIONS, OFFERINGS, PROVIDERS, Resource
+from shared.watch import Change, Watch
 
 
 class Offerings:

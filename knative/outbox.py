@@ -10,8 +10,8 @@ from typing import Literal, Self
 from cloudevents.http import CloudEvent
 from prometheus_client import Gauge
 
-from knative.backoff import delays
 from knative.said import Said
+from shared.backoff import delays
 from shared.function import envelope_of
 
 QUEUED = Gauge("chandlery_source_queued", "Events not yet taken by the sink")

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.instances import InstanceRequested, InstanceWithdrawn
-from knative.backoff import delays
 from knative.outbox import Answer, Outbox
 from knative.said import Said
 from knative.sink import meaning
+from shared.backoff import delays
 from tests.builders import KEY
 
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knative.seen import Seen
-from knative.watch import Change, Name, Watch, since, step
 from shared.cluster import Cluster
 from shared.resources import NAMESPACES
+from shared.watch import Change, Name, Watch, since, step
 from tests.knative.conftest import ControlPlane
 from tests.knative.kinds import CONFIG_MAPS, apply
 

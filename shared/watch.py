@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 from prometheus_client import Gauge
 
-from knative.backoff import delays
+from shared.backoff import delays
 from shared.cluster import Cluster, Object
 from shared.errors import ApiError, Gone, RetryLater
 from shared.resources import Resource
@@ -86,6 +86,11 @@ class Watch(Generic[T]):
         self._labels = labels
         self._metadata_only = metadata_only
         self._state = "listing"
+
+    @property
+    def watching(self) -> bool:
+        """Whether `known` is what the API server says now, but for a moment."""
+        return self._state == "watching"
 
     async def run(self) -> None:
         WATCHES.labels(self._state).inc()
