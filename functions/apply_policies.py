@@ -108,12 +108,10 @@ async def bound(
 
 
 async def begin(cluster: Cluster, resource: Resource, body: Object) -> None:
-    try:
+    if resource == SERVICE_ACCOUNTS:  # Kubernetes makes it too, and is mostly first
+        await cluster.apply(resource, body, "apply_policies")
+    else:
         await cluster.create(resource, body)
-    except Conflict:
-        if resource != SERVICE_ACCOUNTS:
-            raise
-        await cluster.apply(resource, body, "apply_policies")  # Kubernetes was first
 
 
 async def keep(cluster: Cluster, resource: Resource, body: Object) -> None:

@@ -10,6 +10,7 @@ from shared.conditions import Condition, find
 from shared.errors import NotFound
 from shared.instance import Instance, address
 from shared.offering import Offering
+from shared.recorder import record
 from shared.resources import OFFERINGS, Resource, of_instance
 
 
@@ -86,6 +87,8 @@ async def _report(
         await cluster.apply_status(resource, body, by)
     except NotFound:
         return  # deleted meanwhile: nobody is left to be told
+    changed = [each for each in conditions if not each.says_the_same(find(known, each.type))]
+    await record(cluster, resource, metadata, changed, by)
 
 
 def covers(current: Any, wanted: Any) -> bool:

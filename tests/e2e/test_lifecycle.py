@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, SECRETS, WORKLOADS
+from shared.resources import CUSTOM_RESOURCE_DEFINITIONS, KUBERNETES_EVENTS, SECRETS, WORKLOADS
 from tests.e2e.world import World, conditions, is_ready
 
 DEPLOYMENTS = WORKLOADS[0]
@@ -50,6 +50,23 @@ async def test_a_chart_becomes_a_service_and_goes_again(
     await world.retire(kind)
     crd = f"{world.kind(kind).plural}.{world.kind(kind).group}"
     assert await world.cluster.get(CUSTOM_RESOURCE_DEFINITIONS, crd) is None
+
+
+async def test_kubectl_describe_tells_of_the_steps(world: World) -> None:
+    await world.offered("Hello", "hello")
+    await world.order("Hello", "one")
+    ready = await world.ready("Hello", "one")
+
+    async def told() -> set[tuple[str, str]] | None:
+        found = (await world.cluster.list(KUBERNETES_EVENTS, ready["metadata"]["namespace"]))["items"]
+        mine = [each for each in found if each["regarding"].get("uid") == ready["metadata"]["uid"]]
+        said = {(each["action"], each["reportingInstance"]) for each in mine}
+        return said if len(said) > 1 else None
+
+    assert await world.eventually(told, "the steps are told") == {
+        ("Deployed", "install_release"),
+        ("Ready", "report_health"),
+    }
 
 
 async def test_a_generated_password_is_kept_over_upgrades(world: World) -> None:
