@@ -58,7 +58,7 @@ def export(
     if not span.is_over(datetime.now(UTC)):
         notes.append(f"{span} is not over yet")
     if behind:
-        notes.append(f"{behind} pods and volumes have hours that are in no window yet")
+        notes.append(f"{behind} pods, volumes or nodes have hours that are in no window yet")
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
 
@@ -79,9 +79,8 @@ async def asked(
 ) -> tuple[list[Row], int, list[str]]:
     behind = await ledger.behind(span.end)
     if costs is None:
-        final = not behind and span.is_over(datetime.now(UTC))
         charges = await ledger.charges(*span)
-        rows = [row(each, issuer, invoice_id(span, each.tenure.consumer, final)) for each in charges]
+        rows = [row(each, issuer, invoice_id(span, each.tenure.consumer)) for each in charges]
         return rows, behind, []
     used = await ledger.by_node(*span)
     without = sorted({each.node for each in used} - {cost.node for cost in costs})
@@ -89,6 +88,6 @@ async def asked(
     return list(nodes.rows(costs, used, Period(*span), issuer, share_idle)), behind, notes
 
 
-def invoice_id(span: Span, consumer: str, final: bool) -> str | None:
-    """There is none before the invoice is, nor for what is charged to no consumer."""
-    return f"{span.month}/{consumer}" if consumer and final else None
+def invoice_id(span: Span, consumer: str) -> str | None:
+    """Of `chandlery invoice`, which is provisional until the month is over."""
+    return f"{span.month}/{consumer}" if consumer else None

@@ -42,7 +42,7 @@ def incomplete(span: Span, behind: int, now: datetime) -> str | None:
     """Why the invoice is not the last word."""
     if not span.is_over(now):
         return f"{span} is not over yet"
-    return f"{behind} pods and volumes have hours that are in no window yet" if behind else None
+    return f"{behind} pods, volumes or nodes have hours that are in no window yet" if behind else None
 
 
 def as_line(line: Charge) -> dict[str, str | int]:

@@ -1,7 +1,7 @@
 """What nodes cost, as an operator writes it down, and who of those on them bears how much of it. Pure.
 
 The file is CSV with the columns `node`, `cost` and `currency`, for the period of the export; `cpu-weight` and
-`memory-weight` say how the cost comes about and may be left out.
+`memory-weight` say how the cost comes about, `invoice` on whose it stands; these may be left out.
 """
 
 import csv
@@ -34,6 +34,7 @@ class Cost(NamedTuple):
     currency: str
     cpu_weight: int
     memory_weight: int
+    invoice: str | None
 
 
 def costs_in(text: str, file: str) -> list[Cost]:
@@ -66,7 +67,11 @@ def _cost(each: Mapping[str, str | None], where: str) -> Cost:
         raise Refused("InvalidCosts", f"{where}: cpu-weight and memory-weight are both 0; one must count")
     if Decimal(cost) % smallest(currency):
         raise Refused("InvalidCosts", f"{where}: cost: {cost} is no whole number of {smallest(currency)} {currency}")
-    return Cost(node, Decimal(cost), currency, weights[0], weights[1])
+    return Cost(node, Decimal(cost), currency, weights[0], weights[1], _invoice(each.get("invoice")))
+
+
+def _invoice(said: str | None) -> str | None:
+    return (said or "").strip()[:200] or None
 
 
 def _weight(said: str | None, where: str) -> int:
@@ -101,7 +106,7 @@ def _split(cost: Cost, used: list[NodeUsage], period: Period, issuer: Issuer, sh
     found = allocate(node, {name: theirs[tenure] for name, tenure in names.items()}, share)
     charges = {name: _charge(tenure, UNKNOWN, cost, period, issuer) for name, tenure in names.items()}
     idle = _charge(Tenure(), IDLE, cost, period, issuer)
-    return [row for row in allocated(cost.node, charges, found, idle, issuer) if row["BilledCost"]]
+    return [row for row in allocated(cost.node, charges, found, idle, issuer, cost.invoice) if row["BilledCost"]]
 
 
 def _charge(tenure: Tenure, what: str, cost: Cost, period: Period, issuer: Issuer) -> Charge:
