@@ -66,7 +66,7 @@ def usage(
     names = dimensions(by)
     print_as(output, names, lines(found, names), lines(found, []), span)
     if behind:
-        note = f"note: {behind} pods, volumes or nodes have readings that are in no window yet; look again in some minutes"
+        note = f"note: {behind} pods, volumes or nodes have readings that are in no window yet; look again later"
         print(note, file=sys.stderr)
 
 

@@ -62,8 +62,10 @@ def judged(asked: Sequence[Price], counting: Sequence[Price], offering: Offering
     if not asked:
         return condition("Priced", True, "Free", "nothing is charged", generation)
     late = [each for each in asked if each.valid_from.year > 1970 and each not in counting]
-    note = "".join(f"; {named(each)} became known after {each.valid_from:%FT%TZ}: see docs" for each in late[:SHOWN])
-    return condition("Priced", True, "Noted", f"{len(asked)} prices are in the ledger{note}", generation)
+    note = "".join(
+        f"; {named(each)} became known after {each.valid_from:%FT%TZ} and counts from then" for each in late[:SHOWN]
+    )
+    return condition("Priced", True, "Noted", f"in the ledger: {len(asked)} of {len(asked)}{note}", generation)
 
 
 async def note_prices(event: ApiPublished, cluster: Cluster) -> None:

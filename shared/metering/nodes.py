@@ -40,18 +40,22 @@ class Cost(NamedTuple):
 def costs_in(text: str, file: str) -> list[Cost]:
     """Raises Refused with the line that can't be used."""
     reader = csv.DictReader(io.StringIO(text))
+    try:
+        return list(_costs(reader, file))
+    except csv.Error as error:
+        raise Refused("InvalidCosts", f"{file}:{reader.line_num}: {error}; write it as CSV") from error
+
+
+def _costs(reader: "csv.DictReader[str]", file: str) -> Iterator[Cost]:
     if missing := [name for name in NEEDED if name not in (reader.fieldnames or ())]:
         raise Refused("InvalidCosts", f"{file}: has no column {', '.join(missing)}; begin it with node,cost,currency")
-    found: dict[str, Cost] = {}
-    try:
-        for each in reader:
-            cost = _cost(each, f"{file}:{reader.line_num}")
-            if cost.node in found:
-                raise Refused("InvalidCosts", f"{file}:{reader.line_num}: {cost.node} stands there twice; add it up")
-            found[cost.node] = cost
-    except csv.Error as error:
-        raise Refused("InvalidCosts", f"{file}:{reader.line_num}: {error}") from error
-    return list(found.values())
+    seen: set[str] = set()
+    for each in reader:
+        cost = _cost(each, f"{file}:{reader.line_num}")
+        if cost.node in seen:
+            raise Refused("InvalidCosts", f"{file}:{reader.line_num}: {cost.node} stands there twice; add it up")
+        seen.add(cost.node)
+        yield cost
 
 
 def _cost(each: Mapping[str, str | None], where: str) -> Cost:
