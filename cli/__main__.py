@@ -3,18 +3,22 @@
 import structlog
 import typer
 
+from cli.focus import focus
 from cli.grants import grant, grants, revoke
+from cli.invoice import invoice
 from cli.network import network
 from cli.offerings import parameters, sample
 from cli.push import push
+from cli.usage import usage
 from shared.errors import Refused, RetryLater
 
 app = typer.Typer(
     name="chandlery", help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-for command in (push, sample, parameters, grant, revoke, grants):
+for command in (push, sample, parameters, grant, revoke, grants, usage, invoice):
     app.command()(command)
 app.add_typer(network, name="network")
+app.add_typer(focus, name="focus")
 
 
 @app.callback()

@@ -26,6 +26,7 @@ from events.offerings import OfferingApplied, OfferingWithdrawn
 from events.policies import PoliciesApplied, PoliciesDrifted, PoliciesRefused
 from events.releases import ReleaseDeployed, ReleaseFailed, ReleaseRemoved, ReleaseStalled
 from events.ticks import Ticked
+from events.usage import UsageRecorded
 from events.workloads import WorkloadsChanged
 
 Domain = Literal["offerings", "instances", "usage"]
@@ -44,7 +45,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(OfferingWithdrawn, "offerings", ("offerings_source", "resync"), ("retire_offering", "grant_access")),
     Entry(ChartRegistered, "offerings", ("register_chart",), ("publish_api",)),
     Entry(ChartRefused, "offerings", ("register_chart",), ("publish_api",)),
-    Entry(ApiPublished, "offerings", ("publish_api",), ("map_parameters", "grant_access")),
+    Entry(ApiPublished, "offerings", ("publish_api",), ("map_parameters", "grant_access", "note_prices")),
     Entry(ApiRefused, "offerings", ("publish_api",), ("grant_access",)),
     Entry(AccessGranted, "offerings", ("grant_access",), ()),
     Entry(ApiRetired, "offerings", ("retire_offering",), ("grant_access",)),
@@ -69,10 +70,14 @@ CATALOG: tuple[Entry, ...] = (
     Entry(InstancesChanged, "instances", ("instances_source",), ("count_instances",)),
     Entry(InstanceWithdrawn, "instances", ("instances_source", "resync"), ("remove_release",)),
     Entry(ReleaseRemoved, "instances", ("remove_release",), ()),
+    Entry(UsageRecorded, "usage", ("close_windows",), ("report_usage",)),
 )
 
 WEBHOOKS = ("convert_instances",)
 """Functions that no event reaches: the API server calls them, over HTTPS."""
+
+PAGES = ("expose_usage",)
+"""Functions that no event reaches either: they are looked at, by Prometheus."""
 
 # A tick stands in it more than once, on a Broker each; here the first counts.
 BY_TYPE: dict[str, Entry] = {entry.event.type: entry for entry in reversed(CATALOG)}

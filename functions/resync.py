@@ -61,12 +61,20 @@ def about_offering(offering: Offering, now: datetime, period: float) -> Event | 
         return OfferingWithdrawn(offering=key, generation=generation) if held else None
     ready = find(offering.status.conditions, "Ready")
     if ready and ready.observed_generation == generation:
-        if ready.true:
+        if ready.true and priced(offering):
             return None
         age = (now - datetime.fromisoformat(ready.last_transition_time)).total_seconds()
         if not due(age, period):
             return None
     return OfferingApplied(offering=key, generation=generation)
+
+
+def priced(offering: Offering) -> bool:
+    """Whether its prices were spoken of as they stand; the ledger may have been away when it was published."""
+    said = find(offering.status.conditions, "Priced")
+    if said is None:
+        return not offering.spec.metering.prices
+    return said.observed_generation == offering.metadata.generation and said.reason != "NoLedger"
 
 
 def about_instance(

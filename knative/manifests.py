@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from events.catalog import CATALOG, WEBHOOKS
+from events.catalog import CATALOG, PAGES, WEBHOOKS
 from shared.crds import to_yaml
 from shared.resources import SYSTEM_NAMESPACE
 
@@ -63,7 +63,7 @@ def service(function: str) -> dict[str, Any]:
 def write(folder: Path) -> None:
     found = subscriptions()
     triggers = [trigger(function, broker, types) for (function, broker), types in found.items()]
-    services = [service(function) for function in sorted({*WEBHOOKS, *(function for function, _ in found)})]
+    services = [service(function) for function in sorted({*WEBHOOKS, *PAGES, *(function for function, _ in found)})]
     (folder / "triggers.yaml").write_text(HEADER + to_yaml(*triggers))
     (folder / "services.yaml").write_text(HEADER + to_yaml(*services))
 

@@ -41,6 +41,7 @@ class InstanceStatus(Model):
     ready_revision: int | None = Field(None, description="The newest revision whose workloads were all ready")
     notes: str | None = None
     exports: list[str] = Field([], description="Secrets beside the instance that were copied from its release")
+    usage: dict[str, Any] = Field({}, description="What it used in the last hour; report_usage says it")
 
 
 class Instance(Model):

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from shared.conditions import Condition
+from shared.metering.prices import OfferedPrice
 
 Values = dict[str, Any]
 Quantities = dict[str, str | int]
@@ -200,6 +201,11 @@ class CustomMetric(Model):
 class Metering(Model):
     metrics: list[Literal["cpu", "memory", "storage", "network"]] = ["cpu", "memory", "storage", "network"]
     custom: list[CustomMetric] = []
+    prices: list[OfferedPrice] = Field(
+        [],
+        max_length=256,
+        description="What consumers pay. A price is never changed: it is followed by one with a new validFrom",
+    )
 
 
 class ReleaseTemplate(Model):

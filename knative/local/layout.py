@@ -55,6 +55,11 @@ class Layout:
         return self.home / "nats"
 
     @property
+    def ledger(self) -> Path:
+        """The ledger's database; `chandlery usage` reads it."""
+        return self.home / "ledger.db"
+
+    @property
     def bin(self) -> Path:
         return self.home / "bin"
 

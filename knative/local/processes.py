@@ -193,6 +193,7 @@ def _ours(layout: Layout, *, each: bool) -> list[Process]:
         "CHANDLERY_FILE_CHARTS": "1",
         "CHANDLERY_FILE_ROOT": str(REPOSITORY),
         "CHANDLERY_CONVERSION_URL": f"https://{layout.address('conversion')}/convert_instances",
+        "CHANDLERY_LEDGER_URL": f"sqlite+aiosqlite:///{layout.ledger}",
         "CHANDLERY_CONVERSION_CA": str(layout.certificates / "ca.crt"),
         **_proxied(layout),
     }

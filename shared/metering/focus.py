@@ -100,11 +100,65 @@ COLUMNS: dict[str, Column] = {
     "Tags": Column("object"),
 }
 OURS = ("x_AllocatedFrom", "x_AllocationMethod", "x_Consumer", "x_GapSeconds", "x_Offering", "x_Plan")
-WRITTEN = (
-    *(name for name in sorted(COLUMNS) if not name.startswith(("Capacity", "Commitment", "Availability"))),
-    *OURS,
-)
+WRITTEN = (*sorted(COLUMNS), *OURS)
 
+SUBCATEGORIES: dict[str, tuple[str, ...]] = {
+    "AI and Machine Learning": (
+        "AI Platforms",
+        "Bots",
+        "Generative AI",
+        "Machine Learning",
+        "Natural Language Processing",
+    ),
+    "Analytics": ("Analytics Platforms", "Business Intelligence", "Data Processing", "Search", "Streaming Analytics"),
+    "Business Applications": ("Productivity and Collaboration",),
+    "Compute": ("Containers", "End User Computing", "Quantum Compute", "Serverless Compute", "Virtual Machines"),
+    "Databases": (
+        "Caching",
+        "Data Warehouses",
+        "Ledger Databases",
+        "NoSQL Databases",
+        "Relational Databases",
+        "Time Series Databases",
+    ),
+    "Developer Tools": (
+        "Developer Platforms",
+        "Continuous Integration and Deployment",
+        "Development Environments",
+        "Source Code Management",
+        "Quality Assurance",
+    ),
+    "Identity": ("Identity and Access Management",),
+    "Integration": ("API Management", "Messaging", "Workflow Orchestration"),
+    "Internet of Things": ("IoT Analytics", "IoT Platforms"),
+    "Management and Governance": (
+        "Architecture",
+        "Compliance",
+        "Cost Management",
+        "Data Governance",
+        "Disaster Recovery",
+        "Endpoint Management",
+        "Observability",
+        "Support",
+    ),
+    "Media": ("Content Creation", "Gaming", "Media Streaming", "Mixed Reality"),
+    "Migration": ("Data Migration", "Resource Migration"),
+    "Mobile": (),
+    "Multicloud": ("Multicloud Integration",),
+    "Networking": (
+        "Application Networking",
+        "Content Delivery",
+        "Network Connectivity",
+        "Network Infrastructure",
+        "Network Routing",
+        "Network Security",
+    ),
+    "Other": (),
+    "Security": ("Secret Management", "Security Posture Management", "Threat Detection and Response"),
+    "Storage": ("Backup Storage", "Block Storage", "File Storage", "Object Storage", "Storage Platforms"),
+    "Web": ("Application Platforms",),
+}
+"""Of each service category, besides `Other (CATEGORY)`."""
 CATEGORIES = ("Usage", "Purchase", "Tax", "Credit", "Adjustment")
 ALLOWED = {
     "ChargeCategory": CATEGORIES,
@@ -114,27 +168,7 @@ ALLOWED = {
     "CommitmentDiscountCategory": ("Spend", "Usage"),
     "CommitmentDiscountStatus": ("Used", "Unused"),
     "CapacityReservationStatus": ("Used", "Unused"),
-    "ServiceCategory": (
-        "AI and Machine Learning",
-        "Analytics",
-        "Business Applications",
-        "Compute",
-        "Databases",
-        "Developer Tools",
-        "Identity",
-        "Integration",
-        "Internet of Things",
-        "Management and Governance",
-        "Media",
-        "Migration",
-        "Mobile",
-        "Multicloud",
-        "Networking",
-        "Other",
-        "Security",
-        "Storage",
-        "Web",
-    ),
+    "ServiceCategory": tuple(SUBCATEGORIES),
 }
 # What is null with what, and is there with it.
 TOGETHER = {
@@ -147,7 +181,10 @@ TOGETHER = {
     "RegionName": "RegionId",
 }
 ONLY_WITH = {"SkuMeter": "SkuId", "SkuPriceDetails": "SkuPriceId", "ResourceName": "ResourceId"}
-PRICED = ("ListUnitPrice", "ContractedUnitPrice", "PricingQuantity", "PricingCategory", "SkuId", "SkuPriceId")
+PRICED = (
+    *("ListUnitPrice", "ContractedUnitPrice", "PricingQuantity", "PricingCategory", "SkuId", "SkuPriceId"),
+    *("PricingCurrencyListUnitPrice", "PricingCurrencyContractedUnitPrice"),
+)
 PRODUCTS = {"ListUnitPrice": "ListCost", "ContractedUnitPrice": "ContractedCost"}
 ONE_PARENT = {"ServiceName": "ServiceCategory", "SkuPriceId": "SkuId"}
 
@@ -162,6 +199,7 @@ def row(charge: Charge, issuer: Issuer, invoice_id: str | None = None) -> Row:
     start = month_of(ms_of(charge.start))
     tenure, sku = charge.tenure, f"{charge.tenure.offering}/{charge.per}"
     return {
+        **dict.fromkeys(COLUMNS),
         **_parties(issuer),
         "BilledCost": charge.amount,
         "BillingAccountId": tenure.consumer or tenure.consumer_namespace,
@@ -214,20 +252,27 @@ def row(charge: Charge, issuer: Issuer, invoice_id: str | None = None) -> Row:
     }
 
 
-def allocated(node: str, charges: Mapping[str, Charge], found: Allocation, idle: Charge, issuer: Issuer) -> list[Row]:
+def allocated(
+    node: str,
+    charges: Mapping[str, Charge],
+    found: Allocation,
+    idle: Charge,
+    issuer: Issuer,
+    invoice_id: str | None = None,
+) -> list[Row]:
     """A node's cost by those who used it, and one row for what was idle: their sums are its cost.
 
     `charges` say who they are (by the names in the allocation) and for when; FOCUS 1.2 has no columns of its own for
     split costs, so where they come from is in x_AllocatedFrom.
     """
     parts = [(charges[who], amount) for who, amount in found.parts.items()] + [(idle, found.idle)]
-    return [_part(node, charge, amount, issuer) for charge, amount in parts]
+    return [_part(node, charge, amount, issuer, invoice_id) for charge, amount in parts]
 
 
-def _part(node: str, charge: Charge, amount: Decimal, issuer: Issuer) -> Row:
-    one = charge._replace(per="node-share", unit="Shares", quantity=Decimal(1), unit_price=amount, amount=amount)
+def _part(node: str, charge: Charge, amount: Decimal, issuer: Issuer, invoice_id: str | None) -> Row:
+    one = charge._replace(per="node-share", unit="Shares", quantity=Decimal("1.0"), unit_price=amount, amount=amount)
     method = "larger of requested and used, by CPU and memory"
-    return row(one, issuer) | {"x_AllocatedFrom": node, "x_AllocationMethod": method}
+    return row(one, issuer, invoice_id) | {"x_AllocatedFrom": node, "x_AllocationMethod": method}
 
 
 def _parties(issuer: Issuer) -> Row:
@@ -319,6 +364,9 @@ def _relations(each: Mapping[str, str]) -> Iterator[str]:
     for name, other in ONLY_WITH.items():
         if each.get(name) and not each.get(other):
             yield f"{name}: must be null when {other} is"
+    category, part = each.get("ServiceCategory", ""), each.get("ServiceSubcategory")
+    if part and part not in (*SUBCATEGORIES.get(category, ()), f"Other ({category})"):
+        yield f"ServiceSubcategory: {part!r} is no part of {category!r}"
     yield from _by_category(each)
     if each.get("ChargeClass") != "Correction":
         yield from _products(each)

@@ -50,6 +50,11 @@ class Ledger:
             raise
         return cls(engine, max_gap_ms)
 
+    @classmethod
+    def at(cls, url: str) -> Self:
+        """As it is, for who only reads: nothing is made or brought up to date."""
+        return cls(engine_for(url))
+
     async def close(self) -> None:
         await self._engine.dispose()
 

@@ -28,6 +28,8 @@ NS_PER_HOUR = 3600 * 10**9
 QUANTUM = Decimal("1e-9")
 EXACT = Context(prec=80)
 DECIMAL = r"^[0-9]{1,12}(\.[0-9]{1,12})?$"
+FULL_HOUR = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):00:00(Z|[+-](0[0-9]|1[0-4]):00)$"
+"""So that the API server refuses what the model below would."""
 
 
 class Unit(NamedTuple):
@@ -48,7 +50,7 @@ UNITS = {
     "network-received-gib": Unit(metric.NETWORK_RECEIVED, GIB, "GiB"),
     "network-transmitted-gib": Unit(metric.NETWORK_TRANSMITTED, GIB, "GiB"),
 }
-PER = rf"^({'|'.join(UNITS)}|{metric.CUSTOM}[^\s]{{1,200}})$"
+PER = rf"^({'|'.join(UNITS)}|{metric.CUSTOM}[!-~]{{1,200}})$"
 BY_METRIC: dict[str, list[str]] = {}
 for _per, _unit in UNITS.items():
     BY_METRIC.setdefault(_unit.metric, []).append(_per)
@@ -71,7 +73,11 @@ class OfferedPrice(BaseModel):
     amount: str = Field(pattern=DECIMAL, description="Price of one, as a decimal number: '0.045'")
     currency: str = Field(pattern=r"^[A-Z]{3}$", description="ISO 4217: EUR")
     plan: str | None = Field(None, max_length=63, description="Default: all plans that have no price of their own")
-    valid_from: AwareDatetime | None = Field(None, description="A full hour; default: from when it is made known")
+    valid_from: AwareDatetime | None = Field(
+        None,
+        description="A full hour; default: from when it is made known",
+        json_schema_extra={"pattern": FULL_HOUR},
+    )
 
     @model_validator(mode="after")
     def _full_hour(self) -> "OfferedPrice":

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from events.readings import Reading, Subject
 from shared.metering.derive import REACH_MS
-from shared.metering.sql import insert, lines
+from shared.metering.sql import insert, lines, reads
 from shared.metering.tables import TENURE, dirty, metrics, readings, seen, series, starts, state, subjects, tenures
 from shared.metering.times import hour_of, ms_of
 
@@ -41,7 +41,8 @@ def refusal(reading: Reading, sealed_ms: int, now_ms: int) -> str | None:
 
 
 async def sealed(connection: AsyncConnection) -> int:
-    found = await connection.scalar(select(state.c.value).where(state.c.name == SEALED).with_for_update(read=True))
+    wanted = select(state.c.value).where(state.c.name == SEALED)
+    found = await connection.scalar(wanted if reads(connection) else wanted.with_for_update(read=True))
     return found or 0
 
 

@@ -16,6 +16,7 @@ from shared.errors import RetryLater
 
 WAIT_SECONDS = 30
 READING = "chandlery_reading"  # a transaction that writes nothing: on SQLite it waits for no writer
+SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}  # as SQLite does in any case
 PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # what was committed outlives a power cut, too
@@ -54,7 +55,8 @@ async def transaction(engine: AsyncEngine, reading: bool = False) -> AsyncIterat
     """All or nothing. RetryLater when the database is away or busy: then it was nothing, or it may be done again."""
     try:
         async with engine.connect() as connection:
-            await connection.execution_options(**{READING: reading})
+            snapshot = SNAPSHOT if reading and engine.dialect.name == "postgresql" else {}
+            await connection.execution_options(**{READING: reading}, **snapshot)
             async with connection.begin():
                 yield connection
     except (OSError, TimeoutError, OperationalError, InterfaceError) as error:
@@ -63,6 +65,11 @@ async def transaction(engine: AsyncEngine, reading: bool = False) -> AsyncIterat
         if error.connection_invalidated or getattr(error.orig, "sqlstate", None) in TRY_AGAIN:
             raise RetryLater(f"the ledger's database can't be used: {error!r:.300}") from error
         raise
+
+
+def reads(connection: AsyncConnection) -> bool:
+    """Whether it is a transaction that writes nothing. It may lock nothing either, and sees one state throughout."""
+    return bool(connection.sync_connection and connection.sync_connection.get_execution_options().get(READING))
 
 
 def insert(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:

@@ -63,7 +63,7 @@ def test_a_field_that_a_producer_adds_first_is_ignored() -> None:
     assert event.model_validate({**recorded, "new": 1}) == event.model_validate(recorded)
 
 
-@pytest.mark.parametrize("name", sorted({*names()} - {*catalog.WEBHOOKS}))
+@pytest.mark.parametrize("name", sorted({*names()} - {*catalog.WEBHOOKS, *catalog.PAGES}))
 def test_a_function_takes_exactly_what_the_table_sends_it(name: str) -> None:
     module = __import__(f"functions.{name}", fromlist=["_"])
     sent = {entry.event for entry in catalog.CATALOG if name in entry.consumers}
@@ -72,7 +72,7 @@ def test_a_function_takes_exactly_what_the_table_sends_it(name: str) -> None:
 
 def test_every_consumer_is_a_function() -> None:
     consumers = {consumer for entry in catalog.CATALOG for consumer in entry.consumers}
-    assert consumers | {*catalog.WEBHOOKS} == set(names())
+    assert consumers | {*catalog.WEBHOOKS, *catalog.PAGES} == set(names())
     assert FUNCTIONS.is_dir()
 
 

@@ -214,6 +214,25 @@ def test_an_offering_that_is_not_published_is_sent_again(found: Any, said: Any) 
     assert told is None if said is None else isinstance(told, said)
 
 
+PRICE = {"per": "cpu-core-hour", "amount": "0.04", "currency": "EUR"}
+
+
+@pytest.mark.parametrize(
+    ("priced", "again"),
+    [
+        ([], True),
+        ([condition("Priced", "False", "PriceChanged")], False),
+        ([condition("Priced", generation=0)], True),
+        ([condition("Priced", "False", "NoLedger")], True),
+    ],
+    ids=["never", "refused", "of an older spec", "without a ledger"],
+)
+def test_an_offering_whose_prices_were_not_spoken_of_is_sent_again(priced: list[Any], again: bool) -> None:
+    ready = condition("Ready", lastTransitionTime=(NOW - timedelta(seconds=60)).isoformat())
+    found = offering(status={"conditions": [ready, *priced]}, metering={"prices": [PRICE]})
+    assert isinstance(about_offering(found, NOW, 60), OfferingApplied) == again
+
+
 def test_a_broken_offering_is_spaced_out() -> None:
     def after(seconds: float) -> Any:
         moment = (NOW - timedelta(seconds=seconds)).isoformat()

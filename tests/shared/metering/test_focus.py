@@ -105,6 +105,8 @@ def test_allocated_rows_sum_to_the_nodes_cost_and_keep_the_rules(
         ({"ChargePeriodEnd": "2026-11-01T00:00:00Z"}, "1: ChargePeriodEnd: must be after ChargePeriodStart"),
         ({"ListUnitPrice": "-1"}, "1: ListUnitPrice: must not be negative"),
         ({"ChargeCategory": "Tax"}, "1: SkuId: must be null for taxes"),
+        ({"ChargeCategory": "Tax"}, "1: PricingCurrencyListUnitPrice: must be null for taxes"),
+        ({"ServiceSubcategory": "Caching"}, "1: ServiceSubcategory: 'Caching' is no part of 'Compute'"),
     ],
     ids=lambda case: str(case)[:40],
 )
@@ -120,6 +122,6 @@ def test_a_missing_column_is_named() -> None:
 
 def test_a_service_has_one_category() -> None:
     one, other = written(charge(), charge())
-    assert broken_rules([one, other | {"ServiceCategory": "Databases"}]) == [
+    assert broken_rules([one, other | {"ServiceCategory": "Databases", "ServiceSubcategory": "Caching"}]) == [
         "2: ServiceName: database has two of ServiceCategory"
     ]

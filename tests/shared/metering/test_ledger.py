@@ -312,3 +312,20 @@ async def test_a_nodes_cost_is_allocated_by_what_was_had_on_it(ledger: Ledger) -
     had = Had(cpu_requested=used["pod", REQUESTS_CPU] * 1000, cpu_used=used["pod", CPU])
     node = Node(Decimal("1.00"), "EUR", cpu=used["node", CAPACITY_CPU] * 1000, memory=0, memory_weight=0)
     assert allocate(node, {"orders": had}) == Allocation({"orders": Decimal("0.50")}, Decimal("0.50"))
+
+
+async def test_a_report_made_while_windows_are_sees_one_state_of_the_ledger(ledger: Ledger) -> None:
+    read = [
+        reading(second, second * 10**9, subject=f"pod-{pod}") for pod in range(40) for second in range(0, 10_801, 600)
+    ]
+    whose = [subject(0, uid=f"pod-{pod}", started_at=T0) for pod in range(40)]
+    await ledger.record(read, whose, at(10_800))
+
+    async def used() -> list[int]:
+        found = []
+        for _ in range(8):
+            found.append(sum(each.amount for each in await ledger.usage(T0, at(14_400), live=LATER)))
+        return found
+
+    found, others, _ = await asyncio.gather(used(), used(), ledger.materialise(LATER))
+    assert {*found, *others} == {40 * 10_800 * 10**9}
