@@ -2,15 +2,11 @@
 
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from knative.local import processes
 from knative.local.layout import REPOSITORY
-from knative.local.processes import Process
 from knative.local.stack import Stack
 from shared.cluster import Cluster
 from shared.errors import ApiError
@@ -19,7 +15,7 @@ from shared.policies import namespace_object
 from shared.resources import NAMESPACES, PODS
 from tests.builders import KEY, offering
 from tests.e2e.world import World
-from tests.ports import free_range
+from tests.stacks import with_flags
 
 COMPONENT = REPOSITORY / "knative" / "components" / "placement" / "placement.yaml"
 GATES = (
@@ -30,18 +26,7 @@ GATES = (
 
 @pytest.fixture(scope="module")
 def gated_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    usual = processes.table
-
-    def gated(*arguments: Any, **more: Any) -> list[Process]:
-        return [
-            replace(each, command=[*each.command, *GATES]) if each.name == "apiserver" else each
-            for each in usual(*arguments, **more)
-        ]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "table", gated)
-        found = Stack(Path(tmp_path_factory.mktemp("gated")) / "stack", free_range())
-        found.up()
+    found = with_flags(tmp_path_factory.mktemp("gated") / "stack", *GATES)
     kubectl = [str(found.layout.bin / "kubectl"), f"--kubeconfig={found.layout.kubeconfig}"]
     subprocess.run([*kubectl, "apply", "-f", str(COMPONENT)], check=True)
     yield found
