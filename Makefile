@@ -68,7 +68,7 @@ lint: $(READY) ## style, imports and formatting
 types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
-generate: $(READY) ## what follows from the code: CRDs, Triggers, Services, event schemas
+generate: $(READY) ## what follows from the code: CRDs, manifests, event schemas
 	@$(BIN)/python -m events.catalog
 	@$(BIN)/python -m shared.crds
 	@$(BIN)/python -m knative.manifests

@@ -74,6 +74,9 @@ CATALOG: tuple[Entry, ...] = (
 WEBHOOKS = ("convert_instances",)
 """Functions that no event reaches: the API server calls them, over HTTPS."""
 
+DEAD_LETTERS = ("keep_dead_letters",)
+"""Functions that Brokers call with what nobody took, whatever it is."""
+
 # A tick stands in it more than once, on a Broker each; here the first counts.
 BY_TYPE: dict[str, Entry] = {entry.event.type: entry for entry in reversed(CATALOG)}
 
