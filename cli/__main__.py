@@ -3,6 +3,7 @@
 import structlog
 import typer
 
+from cli.events import events
 from cli.grants import grant, grants, revoke
 from cli.network import network
 from cli.offerings import parameters, sample
@@ -15,6 +16,7 @@ app = typer.Typer(
 for command in (push, sample, parameters, grant, revoke, grants):
     app.command()(command)
 app.add_typer(network, name="network")
+app.add_typer(events, name="events")
 
 
 @app.callback()

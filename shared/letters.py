@@ -5,7 +5,6 @@ extensions and the Broker they came from in `chandlerybroker`.
 """
 
 import asyncio
-import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -34,6 +33,8 @@ STREAM, SUBJECT = "chandlery-dead", "chandlery.dead.events"
 KEPT_SECONDS = 30 * 24 * 3600
 KEPT_BYTES = 256 * 1024**2
 ERROR_LIMIT = 300
+GONE = (10043, 10057, 10059)
+"""NATS' words for: no such message (two of them), no such stream."""
 BROKER, FAILURE = "chandlerybroker", "knativeerror"
 
 DEAD = Counter("chandlery_dead_letters", "Events that no function took, by the one that failed", ["function"])
@@ -99,11 +100,10 @@ class DeadLetters:
             await self._client.close()
 
     async def keep(self, one: Letter) -> None:
-        """Once, however often it is handed in for the same failure."""
-        identity = hashlib.sha256(f"{one.event['source']} {one.id} {one.function}".encode()).hexdigest()
+        """Not deduplicated: what is sent again and fails again at once is to be kept again."""
         async with bounded():
             await self._stream()
-            await self._client.jetstream().publish(SUBJECT, text(one), headers={"Nats-Msg-Id": identity})
+            await self._client.jetstream().publish(SUBJECT, text(one))
 
     async def newest(self, limit: int = 100) -> list[Letter]:
         """The newest last."""
@@ -125,9 +125,13 @@ class DeadLetters:
         return found
 
     async def forget(self, number: int) -> None:
+        """It may be gone already."""
         async with bounded():
-            with suppress(nats.js.errors.NotFoundError):
+            try:
                 await self._client.jetstream().delete_msg(STREAM, number)
+            except nats.js.errors.APIError as error:
+                if error.err_code not in GONE:
+                    raise
 
     async def _stream(self) -> None:
         """Made if it isn't there, and never changed: whoever runs NATS may keep more."""
