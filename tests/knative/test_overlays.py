@@ -2,18 +2,22 @@
 
 import os
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from events.catalog import WEBHOOKS
 from knative import pods, workloads
+from knative.choices import CHOICES, KNATIVE, OVERLAYS, Choice, Manifest, built, chosen, containers, objects
+from knative.choices import templates as templates_of
 from knative.local import layout
 from knative.local.build import build
 from knative.local.layout import REPOSITORY, function_names
 from knative.local.stack import Stack
-from tests.knative.overlays import CHOICES, KNATIVE, OVERLAYS, Choice, Manifest, built, chosen, containers, objects
-from tests.knative.overlays import templates as templates_of
+from shared.crds import to_yaml
 
 DEPLOYED = Choice("deployments")
 SERVED = Choice("serving")
@@ -221,10 +225,52 @@ def test_helm_is_bounded_by_memory() -> None:
         assert found.at_once * 150 + 256 <= int(found.memory.removesuffix("Gi")) * 1024
 
 
-def test_who_keeps_the_ledger_is_a_deployment_in_every_overlay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pods, "keeps_ledger", lambda function: function == "resync")
-    assert (pods.component("resync"), pods.scales("resync")) == ("ledger", False)
-    assert [each["metadata"]["name"] for each in pods.always(["resync", "admit_instance"])] == ["resync"]
+@pytest.fixture
+def with_a_ledger(tools: dict[str, str], tmp_path: Path) -> Callable[[str], dict[str, Manifest]]:
+    """An overlay of a component and two functions that keep the ledger."""
+
+    def built_with(component: str) -> dict[str, Manifest]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pods, "keeps_ledger", lambda function: function in ("resync", "admit_instance"))
+            assert not pods.scales("resync")
+            documents = pods.always(["resync", "admit_instance", "count_instances", "keep_dead_letters"])
+        (tmp_path / "pods.yaml").write_text(to_yaml(*documents))
+        up = os.path.relpath(KNATIVE, tmp_path.resolve())
+        chosen_one = {"resources": ["pods.yaml"], "components": [f"{up}/components/{component}"]}
+        (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(chosen_one))
+        found = objects(built(tools["kubectl"], tmp_path))
+        return {each["metadata"]["name"]: each["spec"] for each in found}
+
+    return built_with
+
+
+def environment(spec: Manifest) -> dict[str, Any]:
+    return {
+        each["name"]: each.get("value", each.get("valueFrom"))
+        for each in spec["template"]["spec"]["containers"][0]["env"]
+    }
+
+
+def test_a_ledger_in_a_file_is_opened_on_one_node_by_one_pod_each(
+    with_a_ledger: Callable[[str], dict[str, Manifest]],
+) -> None:
+    found = with_a_ledger("ledger-sqlite")
+    for name in ("resync", "admit-instance"):
+        spec = found[name]
+        pod = spec["template"]["spec"]
+        assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+        assert pod["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        assert [each["name"] for each in pod["volumes"]] == ["ledger", "tmp"]
+        mounts = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+        assert environment(spec)["CHANDLERY_LEDGER_URL"] == f"sqlite+aiosqlite:///{mounts['ledger']}/ledger.db"
+    assert "CHANDLERY_LEDGER_URL" not in environment(found["keep-dead-letters"])
+
+
+def test_a_ledger_in_postgresql_is_found_by_a_secret(with_a_ledger: Callable[[str], dict[str, Manifest]]) -> None:
+    found = with_a_ledger("ledger-postgresql")
+    secret = {"secretKeyRef": {"name": "chandlery-ledger", "key": "url"}}
+    urls = {name: environment(spec).get("CHANDLERY_LEDGER_URL") for name, spec in found.items()}
+    assert urls == {"resync": secret, "admit-instance": secret, "keep-dead-letters": None}
 
 
 def test_the_install_page_names_every_overlay_and_component() -> None:
