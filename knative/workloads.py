@@ -34,7 +34,7 @@ class Workload:
 
 CERTIFICATES = "conversion-certificates"
 
-# Helm with a release of ordinary size takes about 150 MiB for a second (its garbage collector is put off).
+# Helm takes 60 to 80 MiB for charts like our examples (its garbage collector is put off); twice that is allowed for.
 # An install may wait for hooks as long as the Offering lets it: up to 10 minutes, which is also the most that Knative
 # Serving allows a request by default.
 WORKLOADS: dict[str, Workload] = {

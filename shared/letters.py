@@ -179,7 +179,7 @@ def keeping(handler: Handler, *clients: type[Any]) -> Callable[[Request], Awaita
                 await handler(found, *[await opened(client) for client in clients])
         except (RetryLater, TimeoutError) as later:
             # The last place that has it: it is written down here, at least.
-            log.error("a dead letter can't be kept", why=str(later), event=json.loads(to_json(envelope)), **said)
+            log.error("a dead letter can't be kept", why=str(later), letter=json.loads(to_json(envelope)), **said)
             return Response(status_code=503, headers={"Retry-After": "2"})
         DEAD.labels(found.function).inc()
         log.error("a dead letter", error=found.error, broker=found.broker, **said)

@@ -177,12 +177,11 @@ def test_it_is_installed_changed_and_removed_and_leaves_what_was_ordered(tools: 
     wanted = {each["metadata"]["name"] for each in rendered(tools) if each["kind"] == "Deployment"}
     assert {each["metadata"]["name"] for each in there(empty, "deployments", *ours)} == wanted
 
-    done = helm(tools, "upgrade", "chandlery", str(chart.CHART), "--set=broker=kafka,logLevel=DEBUG", config)
+    done = helm(tools, "upgrade", "chandlery", str(chart.CHART), "--set=logLevel=DEBUG,nats.kind=external", config)
     assert done.returncode == 0, done.stderr
-    classes = [
-        each["metadata"]["annotations"]["eventing.knative.dev/broker.class"] for each in there(empty, "brokers", *ours)
-    ]
-    assert set(classes) == {"Kafka"}
+    (told,) = [each["data"] for each in there(empty, "configmaps", *ours)]
+    assert told["LOG_LEVEL"] == "DEBUG"
+    assert there(empty, "statefulsets", *ours) == []
 
     done = helm(tools, "uninstall", "chandlery", "--wait", config)
     assert done.returncode == 0, done.stderr
