@@ -5,6 +5,9 @@ PYTHON ?= python3
 LOCAL ?= .local
 NAME ?=
 TESTS ?=
+BUILDER ?= docker
+IMAGE ?= chandlery:0.1.0
+ARGS ?=
 export LOCAL
 ifdef PORT
 export PORT
@@ -18,7 +21,7 @@ LOCAL_STACK := $(BIN)/python -m knative.local
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up down status restart logs run test bench lint format types lock generate clean
+.PHONY: help setup build image up down status restart logs run test bench lint format types lock generate clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,18 +71,24 @@ lint: $(READY) ## style, imports and formatting
 types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
-generate: $(READY) ## what follows from the code: CRDs, Triggers, Services, event schemas
+generate: $(READY) ## what follows from the code: CRDs, manifests, our chart, event schemas
 	@$(BIN)/python -m events.catalog
 	@$(BIN)/python -m shared.crds
 	@$(BIN)/python -m knative.manifests
+	@$(BIN)/python -m knative.chart
 
-lock: $(READY) ## requirements.txt, with hashes, from pyproject.toml
+lock: $(READY) ## requirements.txt and requirements-image.txt, with hashes, from pyproject.toml
 	@$(BIN)/uv pip compile --universal --generate-hashes --all-extras --no-header --python-version 3.11 -q \
 		pyproject.toml -o requirements.txt
+	@$(BIN)/uv pip compile --universal --generate-hashes --extra cli --no-header --python-version 3.11 -q \
+		-c requirements.txt pyproject.toml -o requirements-image.txt
 
 format: $(READY) ## put the code in shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+image: ## the image; BUILDER=podman or buildah, IMAGE=name:tag, ARGS="--build-arg BASE=..."
+	@$(BUILDER) build $(ARGS) --tag $(IMAGE) .
 
 clean: ## remove the Python environment and caches of tools
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -3,6 +3,7 @@
 import structlog
 import typer
 
+from cli.events import events
 from cli.focus import focus
 from cli.grants import grant, grants, revoke
 from cli.invoice import invoice
@@ -19,6 +20,7 @@ for command in (push, sample, parameters, grant, revoke, grants, usage, invoice)
     app.command()(command)
 app.add_typer(network, name="network")
 app.add_typer(focus, name="focus")
+app.add_typer(events, name="events")
 
 
 @app.callback()

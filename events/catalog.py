@@ -79,6 +79,9 @@ WEBHOOKS = ("convert_instances",)
 PAGES = ("expose_usage",)
 """Functions that no event reaches either: they are looked at, by Prometheus."""
 
+DEAD_LETTERS = ("keep_dead_letters",)
+"""Functions that Brokers call with what nobody took, whatever it is."""
+
 # A tick stands in it more than once, on a Broker each; here the first counts.
 BY_TYPE: dict[str, Entry] = {entry.event.type: entry for entry in reversed(CATALOG)}
 

@@ -1,6 +1,8 @@
 """Sending events that are nobody's reply: to the address that a Broker's status names."""
 
+import os
 from typing import Self
+from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 from cloudevents.conversion import to_binary
@@ -10,6 +12,17 @@ from shared.cluster import Cluster
 from shared.errors import RetryLater
 from shared.lifetime import opened
 from shared.resources import BROKERS, SYSTEM_NAMESPACE
+
+INGRESS = "CHANDLERY_INGRESS"
+"""Where the Brokers' ingress is for somebody outside the cluster: a port-forward, say."""
+
+
+def reached(address: str, ingress: str | None) -> str:
+    """A Broker's address, by way of that ingress if there is one."""
+    if not ingress:
+        return address
+    scheme, host, *_ = urlsplit(ingress)
+    return urlunsplit((scheme, host, urlsplit(address).path, "", ""))
 
 
 class Brokers:
@@ -42,5 +55,5 @@ class Brokers:
             url = (found or {}).get("status", {}).get("address", {}).get("url")
             if not url:
                 raise RetryLater(f"broker {broker} has no address yet")
-            self._addresses[broker] = url
+            self._addresses[broker] = reached(url, os.environ.get(INGRESS))
         return self._addresses[broker]

@@ -14,6 +14,7 @@ What a function does becomes one HTTP answer, chosen for what Knative does with 
 import asyncio
 import inspect
 import math
+import os
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -42,7 +43,7 @@ DURATION = Histogram(
 )
 
 # First come, first served: of many events at once the first are through early and the next step can begin, where all at
-# once would be through together, and late.
+# once would be through together, and late. $CHANDLERY_AT_ONCE lowers it, where a pod's memory is less than a laptop's.
 AT_ONCE = 4
 
 log = structlog.get_logger()
@@ -65,7 +66,7 @@ def function(handler: Handler, *clients: type[Any], at_once: int = AT_ONCE) -> C
     """The HTTP target of a function; `clients` are opened when the first event comes and passed after the event."""
     name = handler.__name__
     models = {model.type: model for model in takes(handler)}
-    turns = asyncio.Semaphore(at_once)
+    turns = asyncio.Semaphore(min(at_once, int(os.environ.get("CHANDLERY_AT_ONCE") or at_once)))
 
     async def main(request: Request) -> Response:
         if request.method == "GET":

@@ -1,8 +1,8 @@
 """What NetworkPolicies let through, as the Kubernetes specification defines it (networking.k8s.io/v1). Pure.
 
 A pod that some policy selects for a direction is isolated in it: then only what a rule of such a policy allows goes
-through. Policies add up, their order means nothing; and a connection needs both ends: what the source may send, and what the
-target may receive.
+through. Policies add up, their order means nothing. A connection needs both ends: what the source may send, and what
+the target may receive.
 """
 
 import ipaddress

@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--tls-port", type=int, help="HTTPS on another port too, for whom the API server calls")
     parser.add_argument("--tls-cert", help="default: /etc/chandlery/tls/tls.crt", default="/etc/chandlery/tls/tls.crt")
     parser.add_argument("--tls-key", help="default: /etc/chandlery/tls/tls.key", default="/etc/chandlery/tls/tls.key")
+    parser.add_argument("--grace", type=int, default=10, help="seconds to finish what is in hand when told to stop")
     arguments = parser.parse_args()
     logs.configure()
     common: dict[str, Any] = {
@@ -74,7 +75,7 @@ def main() -> None:
         "host": arguments.host,
         "log_config": None,
         "access_log": False,
-        "timeout_graceful_shutdown": 10,
+        "timeout_graceful_shutdown": arguments.grace,
     }
     configs = [uvicorn.Config(port=arguments.port, **common)]
     if arguments.tls_port:

@@ -33,24 +33,8 @@ class ChartStore:
 
     @classmethod
     async def open(cls, url: str | None = None, cache: Cache | None = None) -> Self:
-        """$NATS_URL and $NATS_CREDS. Reconnects for ever, once it was connected."""
         kept = cache if cache is not None else await asyncio.to_thread(Cache.open)
-        client = Client()
-        try:
-            async with _bounded(CONNECT):
-                await client.connect(
-                    url or os.environ.get("NATS_URL", "nats://127.0.0.1:4222"),
-                    name="chandlery charts",
-                    user_credentials=os.environ.get("NATS_CREDS") or None,
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.5,
-                    error_cb=_on_error,
-                    disconnected_cb=_on_disconnected,
-                    reconnected_cb=_on_reconnected,
-                )
-        except BaseException:
-            await _close(client)
-            raise
+        client = await connected("chandlery charts", url)
         return cls(client, kept)
 
     async def close(self) -> None:
@@ -70,7 +54,7 @@ class ChartStore:
         What was `pushed` can be had from nowhere else, and stays when the last Offering that used it is retired.
         """
         digest = digest_of(archive)
-        async with _bounded(patience):
+        async with bounded(patience):
             bucket = await self._bucket()
             if not await _has(bucket, digest):
                 await bucket.put(digest, _Told(archive, progress) if progress else archive)
@@ -82,7 +66,7 @@ class ChartStore:
         return digest
 
     async def has(self, digest: str) -> bool:
-        async with _bounded(PATIENCE):
+        async with bounded(PATIENCE):
             return await _has(await self._bucket(), digest)
 
     async def path(self, digest: str) -> Path | None:
@@ -92,14 +76,14 @@ class ChartStore:
         found = await asyncio.to_thread(self._cache.find, digest)
         if found:
             return found
-        async with _bounded(PATIENCE):
+        async with bounded(PATIENCE):
             archive = await self._get(digest)
         return None if archive is None else await asyncio.to_thread(self._cache.keep, digest, archive)
 
     async def prov(self, digest: str) -> bytes | None:
         """The signature that was pushed with an archive. Anybody who can push can change it: verify it."""
         content = io.BytesIO()
-        async with _bounded(PATIENCE):
+        async with bounded(PATIENCE):
             bucket = await self._bucket()
             try:
                 await bucket.get(_prov(digest), content)
@@ -109,7 +93,7 @@ class ChartStore:
 
     async def delete(self, digest: str) -> None:
         """What was fetched; it can be fetched again."""
-        async with _bounded(PATIENCE):
+        async with bounded(PATIENCE):
             bucket = await self._bucket()
             if await _has(bucket, _pushed(digest)):
                 return
@@ -172,8 +156,35 @@ async def _has(bucket: Any, digest: str) -> bool:
     return True
 
 
+def credentials() -> str | None:
+    """A file that need not be there: in a cluster it is a Secret's, of which a NATS that asks nobody has no need."""
+    file = os.environ.get("NATS_CREDS")
+    return file if file and Path(file).is_file() else None
+
+
+async def connected(name: str, url: str | None = None) -> Client:
+    """$NATS_URL and $NATS_CREDS. Reconnects for ever, once it was connected."""
+    client = Client()
+    try:
+        async with bounded(CONNECT):
+            await client.connect(
+                url or os.environ.get("NATS_URL", "nats://127.0.0.1:4222"),
+                name=name,
+                user_credentials=credentials(),
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.5,
+                error_cb=_on_error,
+                disconnected_cb=_on_disconnected,
+                reconnected_cb=_on_reconnected,
+            )
+    except BaseException:
+        await _close(client)
+        raise
+    return client
+
+
 @asynccontextmanager
-async def _bounded(seconds: float) -> AsyncIterator[None]:
+async def bounded(seconds: float = PATIENCE) -> AsyncIterator[None]:
     """NATS may be away: that is no error of ours, and no reason to wait for ever."""
     try:
         async with asyncio.timeout(seconds):

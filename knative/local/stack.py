@@ -118,8 +118,10 @@ class Stack:
         command = self.layout.bin / "chandlery"
         paths = (self.layout.home, self.layout.kubeconfig, REPOSITORY, sys.executable)
         home, config, code, python = (shlex.quote(str(each)) for each in paths)
+        ingress = f"http://{self.layout.address('ingress')}"
         command.write_text(
             f"#!/bin/sh\nexport LOCAL={home} KUBECONFIG=${{KUBECONFIG:-{config}}} PYTHONPATH={code}\n"
+            f"export CHANDLERY_INGRESS=${{CHANDLERY_INGRESS:-{ingress}}}\n"
             f'exec {python} -P -m cli "$@"\n'
         )
         command.chmod(0o755)

@@ -71,6 +71,8 @@ MODULES = (
         patched="knative.dev/eventing",
         share=("knative.dev/eventing", ("config/**/*.yaml",)),
     ),
+    # No Serving runs here; its own types say whether it would take our Knative Services.
+    Module("serving", {"servlint": "."}, share=("knative.dev/serving", ("config/core/300-resources/*.yaml",))),
     # Charts read the version as .Capabilities.HelmVersion.
     Module(
         "helm",

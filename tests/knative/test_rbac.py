@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 import yaml
 
-from events.catalog import PAGES
 from knative.local.layout import REPOSITORY, SOURCES, function_names
 
 BASE = REPOSITORY / "knative/base"
@@ -19,6 +18,11 @@ RULES = [(role["metadata"]["name"], rule) for role in ROLES for rule in role.get
 ACCOUNTS = {each["metadata"]["name"] for each in OBJECTS if each["kind"] == "ServiceAccount"}
 ONES = sorted(name.replace("_", "-") for name in function_names())
 ALL_IN_ONE = "functions"
+ASKING_NOTHING = {"expose-usage", "keep-dead-letters"}
+"""Of the API server: they have no token to ask it with."""
+
+FOR_PODS = {"convert-instances"}
+"""Rights that only a pod needs: where all functions are one process, it is handed its certificates."""
 
 
 def bound(binding: dict[str, Any]) -> set[str]:
@@ -33,10 +37,16 @@ def test_each_function_and_source_has_its_account_and_nobody_else() -> None:
     assert {*ONES, *SOURCES, ALL_IN_ONE} == ACCOUNTS
 
 
+@pytest.mark.parametrize("account", sorted(ASKING_NOTHING))
+def test_who_asks_nothing_of_the_api_server_has_no_token(account: str) -> None:
+    (found,) = [each for each in OBJECTS if each["kind"] == "ServiceAccount" and each["metadata"]["name"] == account]
+    assert found["automountServiceAccountToken"] is False
+
+
 @pytest.mark.parametrize("account", ONES)
 def test_what_one_function_may_the_process_that_serves_all_may(account: str) -> None:
-    assert roles_of(account) or account in {name.replace("_", "-") for name in PAGES}
-    assert roles_of(account) <= roles_of(ALL_IN_ONE)
+    assert bool(roles_of(account)) != (account in ASKING_NOTHING)
+    assert roles_of(account) - FOR_PODS <= roles_of(ALL_IN_ONE)
 
 
 def test_nothing_is_allowed_by_a_wildcard() -> None:

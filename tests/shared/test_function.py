@@ -141,5 +141,17 @@ async def test_it_says_how_it_is_and_what_it_did(url: str) -> None:
 
 
 async def test_of_many_events_a_few_are_worked_on_at_a_time(url: str) -> None:
+    Work.most = 0
     await asyncio.gather(*[post(url, *to_binary(requested(9))) for _ in range(3 * AT_ONCE)])
     assert Work.most == AT_ONCE
+
+
+@pytest.fixture
+def in_a_small_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHANDLERY_AT_ONCE", "1")
+    monkeypatch.setattr(Work, "most", 0)
+
+
+async def test_a_pod_with_little_memory_works_on_fewer(in_a_small_pod: None, url: str) -> None:
+    await asyncio.gather(*[post(url, *to_binary(requested(9))) for _ in range(3)])
+    assert Work.most == 1
