@@ -11,6 +11,7 @@ from cli.network import network
 from cli.offerings import parameters, sample
 from cli.push import push
 from cli.usage import usage
+from cli.verify import verify
 from shared.errors import Refused, RetryLater
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
 for command in (push, sample, parameters, grant, revoke, grants, usage, invoice):
     app.command()(command)
 app.add_typer(network, name="network")
+app.add_typer(verify, name="verify")
 app.add_typer(focus, name="focus")
 app.add_typer(events, name="events")
 

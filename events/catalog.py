@@ -53,7 +53,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(ConsumerWithdrawn, "offerings", ("offerings_source", "resync"), ("grant_access",)),
     Entry(ProviderApplied, "offerings", ("offerings_source", "resync"), ("grant_access",)),
     Entry(ProviderWithdrawn, "offerings", ("offerings_source", "resync"), ("grant_access",)),
-    Entry(Ticked, "offerings", ("resync_ping",), ("resync", "limit_namespaces")),
+    Entry(Ticked, "offerings", ("resync_ping",), ("resync", "limit_namespaces", "verify_isolation")),
     Entry(InstanceRequested, "instances", ("instances_source", "resync"), ("admit_instance",)),
     Entry(InstanceAdmitted, "instances", ("admit_instance", "resync"), ("apply_policies",)),
     Entry(InstanceRefused, "instances", ("admit_instance", "install_release"), ("report_health",)),

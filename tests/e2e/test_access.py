@@ -101,9 +101,9 @@ class Access:
         said = await self.kubectl(resource, short, "auth", "can-i", *what.split(), "--namespace", namespace)
         return said.splitlines()[-1].split()[0]
 
-    async def tick(self, count: int = 0) -> None:
+    async def tick(self, count: int = 0, seconds: float = 0.1) -> None:
         """A resync, as if a long time had passed since the last."""
-        await post(self.world, Ticked(seconds=0.1), self.world.id, datetime.now(UTC), count)
+        await post(self.world, Ticked(seconds=seconds), self.world.id, datetime.now(UTC), count)
 
     async def close(self) -> None:
         for each in self.opened:
