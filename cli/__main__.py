@@ -8,6 +8,7 @@ import structlog
 import typer
 
 from cli.describe import describe
+from cli.doctor import doctor
 from cli.grants import grant, grants, revoke
 from cli.listing import instances, offerings
 from cli.logs import logs
@@ -20,7 +21,7 @@ from shared.errors import Refused, RetryLater
 app = typer.Typer(name="chandlery", help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(push, sample, parameters, grant, revoke, grants),
-    *(offerings, instances, describe, logs, resources),
+    *(offerings, instances, describe, logs, resources, doctor),
 )
 for command in COMMANDS:
     app.command()(command)
