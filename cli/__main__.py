@@ -10,18 +10,21 @@ import typer
 from cli.describe import describe
 from cli.doctor import doctor
 from cli.grants import grant, grants, revoke
+from cli.install import install, upgrade
 from cli.listing import instances, offerings
 from cli.logs import logs
 from cli.network import network
 from cli.offerings import parameters, sample
 from cli.push import push
 from cli.tree import resources
+from cli.uninstall import uninstall
 from shared.errors import Refused, RetryLater
 
 app = typer.Typer(name="chandlery", help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(push, sample, parameters, grant, revoke, grants),
-    *(offerings, instances, describe, logs, resources, doctor),
+    *(offerings, instances, describe, logs, resources),
+    *(doctor, install, upgrade, uninstall),
 )
 for command in COMMANDS:
     app.command()(command)

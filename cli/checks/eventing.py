@@ -87,9 +87,7 @@ def ready(kind: str, found: list[Object]) -> Finding:
         return ok(SUBJECT, f"{len(found)} {kind}s are Ready")
     first = not_ready[0]
     said, name = condition(first), first["metadata"]["name"]
-    why = (
-        ": ".join(part for part in (said.get("reason"), said.get("message")) if part) or "nothing has looked at it yet"
-    )
+    why = ": ".join(part for part in (said.get("reason"), said.get("message")) if part) or UNSEEN
     more = f" (and {len(not_ready) - 1} more)" if len(not_ready) > 1 else ""
     fix = f"kubectl -n {SYSTEM_NAMESPACE} describe {kind.lower()} {name}"
     if why == UNSEEN:

@@ -72,7 +72,7 @@ async def probe(url: str, credentials: str | None) -> tuple[Answer, str]:
     except (nats.js.errors.ServiceUnavailableError, nats.js.errors.APIError, nats.errors.NoRespondersError) as error:
         return "no-jetstream", str(error)
     except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
-        why = "; ".join(dict.fromkeys([*said, str(error) or type(error).__name__]))
+        why = said[0] if said else str(error) or type(error).__name__
         return ("refused" if "authorization" in why.lower() or "authentication" in why.lower() else "silent"), why
     finally:
         with suppress(nats.errors.Error, OSError, TimeoutError):
@@ -85,7 +85,7 @@ def judged(url: str, answer: Answer, why: str) -> Finding:
         case "ok":
             return ok(SUBJECT, f"{url} answers, and has JetStream")
         case "refused":
-            fix = "name a file with its credentials in NATS_CREDS; in the cluster, key nats.creds of Secret chandlery-nats"
+            fix = "name a file with credentials in NATS_CREDS; in the cluster, key nats.creds of Secret chandlery-nats"
             return missing(SUBJECT, f"{url} refuses the credentials", fix)
         case "no-credentials":
             return missing(SUBJECT, f"NATS_CREDS: there is no file {why}", "name the file that holds the credentials")
