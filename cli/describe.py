@@ -13,7 +13,7 @@ from cli.finding import Found
 from cli.session import Sight
 from shared.cluster import Cluster, Object
 from shared.conditions import Condition
-from shared.health import health, pod_trouble
+from shared.health import pod_trouble
 from shared.instance import Instance
 from shared.resources import PODS, RESOURCE_QUOTAS, SECRETS, Resource
 
@@ -77,7 +77,9 @@ async def read(cluster: Cluster, said: str, namespace: str | None) -> Page:
 
 async def of_release(sight: Sight, instance: Instance, release: str, served: list[kinds.Kind]) -> Page:
     wanted = {each.partition("/")[0] for each in instance.status.release.resources}
-    charts = [kind for kind in served if kind.preferred and kind.resource.namespaced and inventory_kind(kind) in wanted]
+    charts = [
+        kind for kind in served if kind.preferred and kind.resource.namespaced and tree.inventory_kind(kind) in wanted
+    ]
     quotas, secrets, pods, inside = await asyncio.gather(
         sight.list(RESOURCE_QUOTAS, release),
         sight.list(SECRETS, release, labels={"owner": "helm"}, metadata_only=True),
@@ -89,7 +91,7 @@ async def of_release(sight: Sight, instance: Instance, release: str, served: lis
     listed = {tree.inventory_name(each): each for each in (*inside, *pods)}
     return {
         "history": history(secrets),
-        "resources": resources(instance.status.release.resources, listed, {inventory_kind(kind) for kind in charts}),
+        "resources": resources(instance.status.release.resources, listed, tree.visible_of(sight, charts, release)),
         "pods": [pod_row(each) for each in pods],
         "quota": [row for each in quotas for row in quota_rows(each)],
         "logs": {"pod": source[0], "container": source[1], "lines": said} if source and said else None,
@@ -149,18 +151,13 @@ def of_status(instance: Instance) -> Page:
     }
 
 
-def inventory_kind(kind: kinds.Kind) -> str:
-    group = kind.resource.group
-    return f"{kind.resource.kind.lower()}{group and '.' + group}"
-
-
-def resources(inventory: Iterable[str], there: dict[str, Object], served: set[str]) -> list[Page]:
+def resources(inventory: Iterable[str], there: dict[str, Object], visible: set[str]) -> list[Page]:
     """What the chart made, with its health; what is not there any more is said."""
     rows = []
     for name in inventory:
         body = there.get(name)
-        judged = health(body) if body else None
-        gone = "not there" if name.partition("/")[0] in served else ""
+        judged = tree.judged(body) if body else None
+        gone = "not there" if name.partition("/")[0] in visible else "not visible to you"
         rows.append(
             {"name": name, "health": judged.state if judged else "?", "message": judged.message if judged else gone}
         )

@@ -122,4 +122,8 @@ async def printed(target: Target, ids: list[Id], obsolete: list[Id]) -> None:
 
 def counted(ids: Iterable[Id]) -> str:
     counts = Counter(each.kind for each in ids)
-    return ", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts.items()) or "nothing"
+    return ", ".join(f"{count} {kind if count == 1 else plural(kind)}" for kind, count in counts.items()) or "nothing"
+
+
+def plural(kind: str) -> str:
+    return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"

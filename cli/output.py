@@ -13,6 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 WIDE = 400
+HOUR, DAY = 3600, 86400
+SPANS = (
+    (120, "s", 1, "", 1),
+    (600, "m", 60, "s", 1),
+    (3 * HOUR, "m", 60, "", 1),
+    (8 * HOUR, "h", HOUR, "m", 60),
+    (2 * DAY, "h", HOUR, "", 1),
+    (8 * DAY, "d", DAY, "h", HOUR),
+)
+"""Below a limit: unit, its seconds, and what is said besides."""
 STYLES = {"True": "green", "ok": "green", "False": "red", "missing": "bold red", "limited": "yellow"}
 
 
@@ -77,14 +87,8 @@ def age(since: str | None, now: datetime | None = None) -> str:
 
 def lasting(seconds: int) -> str:
     seconds = max(seconds, 0)
-    if seconds < 120:
-        return f"{seconds}s"
-    for unit, size, smaller, part in (("m", 60, "s", 1), ("h", 3600, "m", 60), ("d", 86400, "h", 3600)):
-        if seconds < size * (600 if unit == "m" else 48):
-            rest = seconds % size // part
-            return (
-                f"{seconds // size}{unit}{rest}{smaller}"
-                if rest and seconds < 10 * size
-                else f"{seconds // size}{unit}"
-            )
-    return f"{seconds // 86400}d"
+    for limit, unit, size, smaller, part in SPANS:
+        if seconds < limit:
+            rest = seconds % size // part if smaller else 0
+            return f"{seconds // size}{unit}" + (f"{rest}{smaller}" if rest else "")
+    return f"{seconds // DAY}d"

@@ -59,6 +59,10 @@ class Sight:
     def hidden(self) -> list[str]:
         return [f"{', '.join(dict.fromkeys(what))} {where}" for where, what in self._hidden.items()]
 
+    def sees(self, resource: Resource, namespace: str) -> bool:
+        """Whether it was allowed to, as far as it has tried."""
+        return resource.plural not in self._hidden.get(f"in namespace {namespace}", ())
+
     def hide(self, what: str, where: str) -> None:
         self._hidden.setdefault(where, []).append(what)
 

@@ -16,15 +16,15 @@ from cli.notes import note
 from cli.session import Sight
 from shared import ownership
 from shared.cluster import Cluster, Object
-from shared.health import CURRENT, health
+from shared.health import CURRENT, Health, health
 from shared.instance import Instance
 from shared.resources import NAMESPACES, SECRETS, WORKLOADS
 
 AT_ONCE = 16
 LEFT_OUT = {"events", "leases", "endpoints", "podmetrics"}
 """They come and go by themselves, and say nothing of the instance."""
-JUDGED = {resource.kind for resource in WORKLOADS}
-"""Of all others only the metadata is read, and so no Secret's contents."""
+JUDGED = {(resource.group, resource.kind) for resource in WORKLOADS}
+"""Of all others only the metadata is read, and so nothing of what is in Secrets."""
 STATES = {"True": "Current", "Unknown": "InProgress", "False": "Failed"}
 STYLES = {"Current": "green", "InProgress": "yellow", "Failed": "bold red"}
 
@@ -84,7 +84,8 @@ async def owned(cluster: Cluster, said: str, namespace: str | None) -> tuple[Nod
     release = instance.status.release.namespace
     inside = await everything(sight, release, served) if release else []
     beside = await sight.list(SECRETS, instance.metadata.namespace, metadata_only=True)
-    return root_of(found, instance, beside, inside), sight.hidden
+    visible = visible_of(sight, served, release) if release else set()
+    return root_of(found, instance, beside, inside, visible), sight.hidden
 
 
 async def everything(sight: Sight, namespace: str, served: Iterable[Kind]) -> list[Object]:
@@ -93,7 +94,9 @@ async def everything(sight: Sight, namespace: str, served: Iterable[Kind]) -> li
 
     async def of(kind: Kind) -> list[Object]:
         async with turns:
-            return await sight.list(kind.resource, namespace, metadata_only=kind.resource.kind not in JUDGED)
+            return await sight.list(
+                kind.resource, namespace, metadata_only=(kind.resource.group, kind.resource.kind) not in JUDGED
+            )
 
     wanted = {kind.full: kind for kind in served if listable(kind)}
     lists = await asyncio.gather(*[of(kind) for kind in wanted.values()])
@@ -113,7 +116,7 @@ def listable(kind: Kind) -> bool:
 # Pure
 
 
-def root_of(found: Found, instance: Instance, beside: list[Object], inside: list[Object]) -> Node:
+def root_of(found: Found, instance: Instance, beside: list[Object], inside: list[Object], visible: set[str]) -> Node:
     ready = instance.condition("Ready")
     title = f"{found.kind.resource.kind} {instance.metadata.namespace}/{instance.metadata.name}"
     state = STATES[ready.status] if ready else ""
@@ -121,7 +124,7 @@ def root_of(found: Found, instance: Instance, beside: list[Object], inside: list
     root.children += trees([each for each in beside if owned_by(each, instance.metadata.uid)])
     release = instance.status.release
     if release.namespace:
-        root.children.append(home(release.namespace, release.resources, inside))
+        root.children.append(home(release.namespace, release.resources, inside, visible))
     return root
 
 
@@ -129,14 +132,16 @@ def owned_by(body: Object, uid: str) -> bool:
     return any(each.get("uid") == uid for each in body["metadata"].get("ownerReferences") or ())
 
 
-def home(namespace: str, inventory: list[str], inside: list[Object]) -> Node:
+def home(namespace: str, inventory: list[str], inside: list[Object], visible: set[str]) -> Node:
     by_uid = {each["metadata"]["uid"] for each in inside}
     top = [each for each in inside if not any(owned_by(each, uid) for uid in owners(each) & by_uid)]
     chart = [each for each in top if inventory_name(each) in inventory]
     ours = [each for each in top if each not in chart and is_ours(each)]
     others = [each for each in top if each not in chart and each not in ours]
     there = {inventory_name(each) for each in inside}
-    gone = [Node(each, "Failed", "is gone") for each in inventory if inside and each not in there and not hidden(each)]
+    gone = [
+        Node(each, "Failed", "is gone") for each in inventory if each not in there and each.partition("/")[0] in visible
+    ]
     groups = (
         Node("by the chart", children=trees(chart, inside) + gone),
         Node("by Chandlery", children=trees(ours, inside)),
@@ -145,13 +150,25 @@ def home(namespace: str, inventory: list[str], inside: list[Object]) -> Node:
     return Node(f"{NAMESPACES.kind} {namespace}", children=[each for each in groups if each.children])
 
 
-def hidden(name: str) -> bool:
-    """Of cluster scope, perhaps: those are not in the namespace."""
-    return not name.partition("/")[0] or "clusterrole" in name
-
-
 def owners(body: Object) -> set[str]:
     return {each.get("uid", "") for each in body["metadata"].get("ownerReferences") or ()}
+
+
+def judged(body: Object) -> Health:
+    """Of those kinds that have a health; all others are what they are."""
+    group = body["apiVersion"].rpartition("/")[0]
+    return health(body) if (group, body["kind"]) in JUDGED else CURRENT
+
+
+def inventory_kind(kind: Kind) -> str:
+    group = kind.resource.group
+    return f"{kind.resource.kind.lower()}{group and '.' + group}"
+
+
+def visible_of(sight: Sight, served: Iterable[Kind], namespace: str) -> set[str]:
+    """Kinds that would be seen if they were there: absence is told from blindness."""
+    found = [kind for kind in served if listable(kind) and sight.sees(kind.resource, namespace)]
+    return {inventory_kind(kind) for kind in found}
 
 
 def inventory_name(body: Object) -> str:
@@ -176,10 +193,10 @@ def trees(tops: Iterable[Object], all_of_them: Iterable[Object] = ()) -> list[No
 
     def node(body: Object, seen: frozenset[str]) -> Node:
         uid = body["metadata"].get("uid", "")
-        judged = health(body) if body["kind"] in JUDGED else CURRENT
+        found = judged(body)
         owned = [] if uid in seen else below.get(uid, [])
         title = f"{body['kind']} {body['metadata']['name']}"
-        return Node(title, judged.state, judged.message, [node(each, seen | {uid}) for each in ordered(owned)])
+        return Node(title, found.state, found.message, [node(each, seen | {uid}) for each in ordered(owned)])
 
     return [node(each, frozenset()) for each in ordered(tops)]
 

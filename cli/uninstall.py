@@ -88,7 +88,9 @@ async def planned(cluster: Cluster, *, purge: bool) -> Plan:
     if not purge:
         return Plan(installed=tuple(backwards(await target.there(each for each in ours if each.kind not in KEPT))))
     people = await peoples(target)
-    everything = {*await target.there(ours), *labelled, *await having(target, MANAGED)}
+    managed = await having(target, MANAGED)
+    homes = {each.name for each in managed if each.kind == "Namespace"}
+    everything = {*await target.there(ours), *labelled, *[each for each in managed if each.namespace not in homes]}
     everything -= {each for stage in people for each in stage}
     installed = [each for each in everything if each.kind not in KEPT]
     rest = [each for each in everything if each.kind in KEPT]
