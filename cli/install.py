@@ -103,7 +103,7 @@ async def all_of(target: Target, overlay: str, bodies: list[Object], before: Ins
         kind = stage[0]["kind"]
         if kind == "Namespace":
             await installation.write(target.cluster, overlay, ids, complete=False)
-        if kind in ("CustomResourceDefinition", "Broker"):
+        if kind == "CustomResourceDefinition":
             await applying.settled(target, [bundle.id_of(body) for body in stage], applying.PATIENCE, say)
 
 
