@@ -71,11 +71,12 @@ lint: $(READY) ## style, imports and formatting
 types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
-generate: $(READY) ## what follows from the code: CRDs, manifests, our chart, event schemas
+generate: $(READY) ## what follows from the code: CRDs, manifests, our chart, event schemas, the CLI's reference
 	@$(BIN)/python -m events.catalog
 	@$(BIN)/python -m shared.crds
 	@$(BIN)/python -m knative.manifests
 	@$(BIN)/python -m knative.chart
+	@$(BIN)/python -m cli.reference
 
 lock: $(READY) ## requirements.txt and requirements-image.txt, with hashes, from pyproject.toml
 	@$(BIN)/uv pip compile --universal --generate-hashes --all-extras --no-header --python-version 3.11 -q \

@@ -22,6 +22,7 @@ Object = dict[str, Any]
 ERRORS: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Gone, 422: Invalid}
 TOKEN_REQUEST = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
 CACHED = {"resourceVersion": "0"}
+LINE_LIMIT = 1024 * 1024
 METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
 
@@ -131,11 +132,30 @@ class Cluster:
         """What the API server answers on a path of its own, such as /version."""
         return await self._request("GET", path, media=media)
 
-    async def text(self, path: str) -> str:
+    async def text(self, path: str, query: Mapping[str, str] | None = None) -> str:
         """What the API server answers on a path of its own, such as /metrics."""
-        url, headers = await self._prepare(path, None)
-        response = await self._api.call_api("GET", url, header_params=headers | {"Accept": "text/plain"})
-        return (await response.read()).decode()
+        async with self.lines(path, query) as lines:
+            return "".join([line async for line in lines])
+
+    @asynccontextmanager
+    async def lines(
+        self, path: str, query: Mapping[str, str] | None = None, *, silence: float | None = 30
+    ) -> AsyncIterator[AsyncIterator[str]]:
+        """The same as it comes; `silence` None waits for more for ever, as who follows a log does."""
+        url, headers = await self._prepare(path, query)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=silence)
+        try:
+            response = await self._api.call_api(
+                "GET", url, header_params=headers | {"Accept": "*/*"}, _request_timeout=timeout
+            )
+            try:
+                if response.status >= 400:
+                    raise_for(response.status, await response.read())
+                yield _lines(response.response.content)
+            finally:
+                response.response.close()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise RetryLater(f"the API server can't be reached: {error!r}") from error
 
     @asynccontextmanager
     async def watch(
@@ -236,6 +256,19 @@ def raise_for(status: int, data: bytes) -> None:
 def selector(wanted: Mapping[str, str]) -> str:
     """A label or field selector; an empty value asks only that the label is there."""
     return ",".join(f"{key}={value}" if value else key for key, value in wanted.items())
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[str]:
+    """Of any length: a line that is too long for a buffer comes in pieces."""
+    rest = b""
+    async for part in content.iter_any():
+        *whole, rest = (rest + part).splitlines(keepends=True) or [b""]
+        if rest.endswith(b"\n") or len(rest) > LINE_LIMIT:
+            whole, rest = [*whole, rest], b""
+        for line in whole:
+            yield line.decode(errors="replace")
+    if rest:
+        yield rest.decode(errors="replace")
 
 
 async def _changes(content: aiohttp.StreamReader) -> AsyncIterator[tuple[str, Object]]:

@@ -63,6 +63,11 @@ class Stack:
         self._wait_port(functions[0] if len(functions) == 1 else "convert-instances", "conversion")
         say(f"up in {time.monotonic() - started:.1f} s: export KUBECONFIG={self.layout.kubeconfig}")
 
+    def control_plane(self) -> None:
+        """Only an API server with its etcd, and NATS: a cluster that nothing was installed in."""
+        self._prepare(build())
+        self._start_control_plane()
+
     def down(self) -> None:
         """Stop everything and forget it."""
         self.supervisor.shutdown()
@@ -125,6 +130,9 @@ class Stack:
             f'exec {python} -P -m cli "$@"\n'
         )
         command.chmod(0o755)
+        plugin = self.layout.bin / "kubectl-chandlery"  # what kubectl looks for
+        plugin.unlink(missing_ok=True)
+        plugin.symlink_to(command.name)
 
     def _check_ports(self) -> None:
         for name in processes.ports(each=self.each):
