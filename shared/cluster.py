@@ -137,6 +137,24 @@ class Cluster:
         response = await self._api.call_api("GET", url, header_params=headers | {"Accept": "text/plain"})
         return (await response.read()).decode()
 
+    async def read(self, path: str, seconds: float, most: int) -> bytes:
+        """What somebody behind the API server's proxy answers: at most so long and so many bytes, or RetryLater."""
+        url, headers = await self._prepare(path, None)
+        timeout = aiohttp.ClientTimeout(total=seconds)
+        try:
+            response = await self._api.call_api(
+                "GET", url, header_params=headers | {"Accept": "*/*"}, _request_timeout=timeout
+            )
+            try:
+                data = await _at_most(response.response.content, most)
+            finally:
+                response.response.close()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise RetryLater(f"{path} can't be read: {error!r}") from error
+        if response.status >= 400:
+            raise_for(response.status, data)
+        return data
+
     @asynccontextmanager
     async def watch(
         self,
@@ -236,6 +254,15 @@ def raise_for(status: int, data: bytes) -> None:
 def selector(wanted: Mapping[str, str]) -> str:
     """A label or field selector; an empty value asks only that the label is there."""
     return ",".join(f"{key}={value}" if value else key for key, value in wanted.items())
+
+
+async def _at_most(content: aiohttp.StreamReader, most: int) -> bytes:
+    data = bytearray()
+    async for chunk in content.iter_any():
+        data += chunk
+        if len(data) > most:
+            raise RetryLater(f"the answer is longer than {most} bytes")
+    return bytes(data)
 
 
 async def _changes(content: aiohttp.StreamReader) -> AsyncIterator[tuple[str, Object]]:

@@ -55,6 +55,11 @@ class Layout:
         return self.home / "nats"
 
     @property
+    def ledger(self) -> str:
+        """SQLite, write-ahead: every function in a process of its own may have it open, and the CLI besides."""
+        return f"sqlite+aiosqlite:///{self.home / 'ledger.db'}"
+
+    @property
     def bin(self) -> Path:
         return self.home / "bin"
 

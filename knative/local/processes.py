@@ -192,6 +192,7 @@ def _ours(layout: Layout, *, each: bool) -> list[Process]:
         # Charts may be given as file:///path from the repository's root: nowhere but on one machine.
         "CHANDLERY_FILE_CHARTS": "1",
         "CHANDLERY_FILE_ROOT": str(REPOSITORY),
+        "CHANDLERY_LEDGER_URL": layout.ledger,
         "CHANDLERY_CONVERSION_URL": f"https://{layout.address('conversion')}/convert_instances",
         "CHANDLERY_CONVERSION_CA": str(layout.certificates / "ca.crt"),
         **_proxied(layout),
