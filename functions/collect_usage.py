@@ -52,7 +52,8 @@ class Round:
                 summary = await self._reader.summary(name, SLOW_SECONDS if slow else NODE_SECONDS)
         except (RetryLater, ApiError) as error:
             READ.labels("failed").inc()
-            log.warning("a node can't be read", node=name, error=str(error))
+            if not slow:  # once, until it answers again
+                log.warning("a node can't be read", node=name, error=str(error))
             return
         self._rounds.slow.discard(name)
         READ.labels("read").inc()

@@ -1,5 +1,6 @@
 """Sending events that are nobody's reply: to the address that a Broker's status names."""
 
+from collections.abc import Mapping
 from typing import Self
 
 import aiohttp
@@ -13,10 +14,13 @@ from shared.resources import BROKERS, SYSTEM_NAMESPACE
 
 
 class Brokers:
-    def __init__(self, cluster: Cluster, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, cluster: Cluster, session: aiohttp.ClientSession, addresses: Mapping[str, str] | None = None
+    ) -> None:
+        """`addresses` are those that are known beforehand."""
         self._cluster = cluster
         self._session = session
-        self._addresses: dict[str, str] = {}
+        self._addresses = dict(addresses or {})
 
     @classmethod
     async def open(cls) -> Self:
