@@ -60,7 +60,7 @@ class Kubelet:
             await self.before()
         return web.json_response(self.summary)
 
-    async def join(self, cluster: Cluster) -> None:
+    async def join(self, cluster: Cluster, *, schedulable: bool = False) -> None:
         """As a node that is ready already: kwok gives those that it makes ready itself a port of its own."""
         ready = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
         status = {
@@ -72,7 +72,8 @@ class Kubelet:
         }
         taint = {"key": "stand-in", "value": self.node, "effect": "NoSchedule"}
         metadata = {"name": self.node, "labels": {"kubernetes.io/hostname": self.node}}
-        await cluster.create(NODES, {"metadata": metadata, "spec": {"taints": [taint]}, "status": status})
+        spec = {"taints": [taint], "unschedulable": not schedulable}
+        await cluster.create(NODES, {"metadata": metadata, "spec": spec, "status": status})
 
     async def leave(self, cluster: Cluster) -> None:
         await cluster.delete(NODES, self.node)

@@ -93,7 +93,7 @@ def _control_plane(layout: Layout, tools: Tools) -> list[Process]:
                 "--max-mutating-requests-inflight=1000",
                 "--profiling=false",
             ],
-            {**_proxied(layout), "HTTPS_PROXY": f"http://{layout.address('router')}"},  # to nodes and pods
+            {"HTTPS_PROXY": f"http://{layout.address('router')}"},  # to kubelets
             stop="KILL",  # it takes up to a minute to end by itself while watches are open
         ),
         Process(

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from events.readings import CUSTOM
 from shared.manifests import items, mapping
 from shared.metering.measured import Measured
-from shared.metering.owners import Object, Owner, moment
+from shared.metering.owners import Object, Owner, life, moment
 
 MOST_LINES = 10_000
 LONGEST_LINE = 4096
@@ -54,8 +54,10 @@ def targets(pod: Object, owner: Owner) -> Iterator[Target]:
                 if isinstance(number, int) and metric.port in (port.get("name"), str(number)):
                     asked[container["name"], number, metric.path].add(metric.name)
     for (name, number, path), names in asked.items():
-        where = (f"{metadata['uid']}/{name}", metadata["namespace"], metadata["name"], number, path)
-        yield Target(*where, frozenset(names), spec.get("nodeName", ""), running.get(name))
+        since = running.get(name)
+        uid = life(f"{metadata['uid']}/{name}", since)
+        where = (uid, metadata["namespace"], metadata["name"], number, path)
+        yield Target(*where, frozenset(names), spec.get("nodeName", ""), since)
 
 
 def of_target(target: Target, owner: Owner, text: str, now: datetime) -> Measured:

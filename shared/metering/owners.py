@@ -81,6 +81,11 @@ def consumers_of(consumers: Iterable[Object]) -> dict[str, str]:
     }
 
 
+def life(uid: str, since: datetime | None) -> str:
+    """The uid of one life of what begins to count anew each time."""
+    return f"{uid}/{int(since.timestamp())}" if since else uid
+
+
 def moment(told: object) -> datetime | None:
     """A time as Kubernetes writes it; None for what is none."""
     if not isinstance(told, str) or len(told) > 64:

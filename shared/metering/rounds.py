@@ -25,6 +25,7 @@ class Rounds:
         """Nodes that did not answer last time: they wait for each other, and nobody for them."""
         self.unsent: deque[CloudEvent] = deque(maxlen=UNSENT)
         self._present: dict[str, Subject] = {}
+        """By uid, less what tells one life from another."""
 
     @classmethod
     async def open(cls) -> Self:
@@ -34,7 +35,7 @@ class Rounds:
         pass
 
     def seen(self, subjects: Iterable[Subject]) -> None:
-        self._present |= {each.uid: each for each in subjects if not each.ended and each.kind != "node"}
+        self._present |= {stem(each.uid): each for each in subjects if not each.ended and each.kind != "node"}
 
     def ended(self, there: Mapping[str, Object | None], read: set[str], now: datetime) -> Measured:
         """Whoever was there in an earlier round and is not any more. A pod that ended by itself says when."""
@@ -42,12 +43,17 @@ class Rounds:
         for uid, subject in list(self._present.items()):
             thing = there.get(uid.partition("/")[0])
             over = end_of(thing) if thing is not None else None
-            if over is None and (thing is not None or uid in read):
+            if over is None and (thing is not None or subject.uid in read):
                 continue
             del self._present[uid]
             at = max(subject.seen_last, over or now)
             found.subjects.append(subject.model_copy(update={"ended": True, "seen_last": at}))
         return found
+
+
+def stem(uid: str) -> str:
+    """`pod/network/since` and `pod/container/since` without the last."""
+    return "/".join(uid.split("/")[:2])
 
 
 def end_of(pod: Object) -> datetime | None:

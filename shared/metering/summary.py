@@ -3,9 +3,10 @@
 All of it is from outside: fields may be missing or odd, and are then left out. Times are the kubelet's own: the same
 sample read twice is the same reading.
 
-A pod is two subjects. What its cgroup counts (CPU) goes on when its sandbox is made anew, so the pod counts since it
-was started; what its network namespace counts begins at zero with each sandbox, so the pod's network counts since the
-kubelet began to collect it. A volume is its claim, whoever has it mounted.
+A pod is several subjects. What its cgroup counts (CPU) goes on when its sandbox is made anew, so the pod counts since
+it was started. What its network namespace counts begins at zero with each sandbox, so each sandbox is a subject of its
+own: times come in whole seconds, and one counter with two starts would count a sample twice that falls into the second
+of a start. A volume is its claim, whoever has it mounted.
 """
 
 from collections import defaultdict
@@ -33,14 +34,13 @@ from events.readings import (
 from shared.demand import of_pod
 from shared.manifests import items, mapping
 from shared.metering.measured import Measured
-from shared.metering.owners import Object, Owner, Owners, moment
+from shared.metering.owners import Object, Owner, Owners, life, moment
 from shared.offering import Pods
 from shared.quantities import quantity
 
 Claims = Mapping[tuple[str, str], Object]
 """By namespace and name."""
 
-NETWORK = "/network"
 ASKED = {
     "cpu": {"requests.cpu": REQUESTS_CPU, "limits.cpu": LIMITS_CPU},
     "memory": {"requests.memory": REQUESTS_MEMORY, "limits.memory": LIMITS_MEMORY},
@@ -134,7 +134,7 @@ def _pod(found: Measured, owner: Owner, told: dict[str, Any], uid: str, stats: M
         started = moment(status.get("startTime"))
         own.tell(uid=uid, kind="pod", **told, started_at=started, seen_last=seen, **amounts, **owner.tenure)
     if "network" in owner.metrics:
-        _network(own, owner, told, uid + NETWORK, stats)
+        _network(own, owner, told, uid, stats)
     found.add(own)
 
 
@@ -148,14 +148,13 @@ def _of_cgroup(owner: Owner, stats: Mapping[str, Any]) -> Iterator[tuple[str, da
         yield EPHEMERAL_STORAGE, moment(disk.get("time")), disk.get("usedBytes")
 
 
-def _network(found: Measured, owner: Owner, told: dict[str, Any], uid: str, stats: Mapping[str, Any]) -> None:
+def _network(found: Measured, owner: Owner, told: dict[str, Any], pod: str, stats: Mapping[str, Any]) -> None:
     """Of the interface that the kubelet calls the pod's own. Others come and go, and a sum over them would fall."""
-    network = mapping(stats.get("network"))
-    at = moment(network.get("time"))
+    network, since = mapping(stats.get("network")), moment(stats.get("startTime"))
+    at, uid = moment(network.get("time")), life(f"{pod}/network", since)
     found.read(uid, "pod", NETWORK_RECEIVED, at, network.get("rxBytes"))
     found.read(uid, "pod", NETWORK_TRANSMITTED, at, network.get("txBytes"))
     if seen := found.last(uid):
-        since = moment(stats.get("startTime"))
         found.tell(uid=uid, kind="pod", **told, started_at=since, seen_last=seen, **owner.tenure)
 
 

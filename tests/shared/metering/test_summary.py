@@ -1,6 +1,6 @@
 """What becomes of a kubelet's summary: all of what it says, and nothing of what makes no sense."""
 
-import copy
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -36,6 +36,10 @@ from tests.shared.metering.stats import HOME, OWNER, OWNERS, claim, node, pod, s
 CLAIMS = by_name([claim()])
 
 
+def since(seconds: int) -> int:
+    return int(at(seconds).timestamp())
+
+
 def values(found: Measured) -> dict[tuple[str, str], int]:
     return {(each.subject, each.metric): each.units for each in found.readings}
 
@@ -55,8 +59,8 @@ def test_a_pod_is_read_with_all_it_uses_and_asks_for() -> None:
         ("pod-1", REQUESTS_MEMORY): 64 << 20,
         ("pod-1", LIMITS_MEMORY): 128 << 20,
         ("pod-1", RESTARTS): 3,
-        ("pod-1/network", NETWORK_RECEIVED): 30,
-        ("pod-1/network", NETWORK_TRANSMITTED): 40,
+        (f"pod-1/network/{since(0)}", NETWORK_RECEIVED): 30,
+        (f"pod-1/network/{since(0)}", NETWORK_TRANSMITTED): 40,
     }
     assert {each.at for each in found.readings} == {at(30)}
     assert found.odd == 0
@@ -64,7 +68,10 @@ def test_a_pod_is_read_with_all_it_uses_and_asks_for() -> None:
 
 def test_a_pod_counts_since_its_start_and_its_network_since_its_sandbox() -> None:
     found = measured(summary(stats(90, began=60)), pod())
-    assert {each.uid: each.started_at for each in found.subjects} == {"pod-1": T0, "pod-1/network": at(60)}
+    assert {each.uid: each.started_at for each in found.subjects} == {
+        "pod-1": T0,
+        f"pod-1/network/{since(60)}": at(60),
+    }
     assert {each.model_dump()["consumer"] for each in found.subjects} == {"team-a"}
     assert found.subjects[0].requests == {"cpu": "0.250", "memory": "67108864"}
 
@@ -202,14 +209,14 @@ used = st.lists(st.tuples(st.integers(0, 10**9), st.booleans(), st.booleans()), 
 def test_what_summaries_say_derives_to_what_was_used_whichever_of_them_are_read(
     steps: list[tuple[int, bool, bool]], order: Any
 ) -> None:
-    """CPU goes on when the sandbox is made anew, network begins again; a tick may be missed, but for the last one
-    before a sandbox goes: what its network counted after that, nobody can know."""
+    """CPU goes on when the sandbox is made anew, even in the second of a sample; network begins again. A tick may be
+    missed, but for the last one before a sandbox goes: what its network counted after that, nobody can know."""
     cpu = network = sent = began = 0
     read: list[Reading] = []
-    starts: dict[str, set[int]] = {"pod-1": set(), "pod-1/network": set()}
+    starts: dict[str, set[int]] = defaultdict(set)
     for number, (amount, anew, missed) in enumerate(steps, 1):
         if anew:
-            network, began = 0, number * 30 - 15
+            network, began = 0, (number - 1) * 30
         cpu, network, sent = cpu + amount, network + amount, sent + amount
         last = number == len(steps) or steps[number][1]
         if missed and not last:
@@ -221,7 +228,12 @@ def test_what_summaries_say_derives_to_what_was_used_whichever_of_them_are_read(
         for who in found.subjects:
             starts[who.uid] |= {ms_of(who.started_at)} if who.started_at else set()
     order.shuffle(read)
-    for uid, metric, whole in (("pod-1", CPU, cpu), ("pod-1/network", NETWORK_TRANSMITTED, sent)):
-        points = in_order((ms_of(each.at), each.units) for each in copy.copy(read) if each.metric == metric)
-        series = Series("counter", points, sorted(starts[uid]))
-        assert total(flows(series), 0, 2**62) == whole
+    assert (derived(read, CPU, starts), derived(read, NETWORK_TRANSMITTED, starts)) == (cpu, sent)
+
+
+def derived(read: list[Reading], metric: str, starts: dict[str, set[int]]) -> int:
+    whole = 0
+    for uid, begun in starts.items():
+        points = in_order((ms_of(each.at), each.units) for each in read if (each.subject, each.metric) == (uid, metric))
+        whole += total(flows(Series("counter", points, sorted(begun))), 0, 2**62)
+    return whole

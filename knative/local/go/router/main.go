@@ -1,8 +1,8 @@
 // router stands in for cluster DNS and kube-proxy: a forward HTTP proxy that sends the host names of Services to
 // loopback ports. Knative dials through Go's default transport, so HTTP_PROXY is all it needs to find its Services.
 //
-// To the API server it is the way to nodes and pods: it connects to none on loopback, so 192.0.2.0/24 (TEST-NET-1) stands
-// for this machine.
+// To the API server it is the way to kubelets: it connects to none on loopback, so 192.0.2.0/24 (TEST-NET-1) stands for
+// this machine.
 package main
 
 import (
