@@ -50,8 +50,13 @@ class Reader:
         task = self._under_way.get(node)
         if task is None:
             task = self._under_way[node] = asyncio.create_task(self._summary(node, seconds))
-            task.add_done_callback(lambda _: self._under_way.pop(node, None))
+            task.add_done_callback(lambda done: self._over(node, done))
         return await asyncio.shield(task)
+
+    def _over(self, node: str, done: asyncio.Task[object]) -> None:
+        self._under_way.pop(node, None)
+        if not done.cancelled():
+            done.exception()  # whoever asked may be gone: then nobody else is told
 
     async def _summary(self, node: str, seconds: float) -> object:
         path = f"/api/v1/nodes/{quote(node)}/proxy/stats/summary"
