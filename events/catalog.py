@@ -26,7 +26,7 @@ from events.offerings import OfferingApplied, OfferingWithdrawn
 from events.policies import PoliciesApplied, PoliciesDrifted, PoliciesRefused
 from events.releases import ReleaseDeployed, ReleaseFailed, ReleaseRemoved, ReleaseStalled
 from events.ticks import Ticked
-from events.usage import UsageRecorded
+from events.usage import UsageMeasured, UsageRecorded
 from events.workloads import WorkloadsChanged
 
 Domain = Literal["offerings", "instances", "usage"]
@@ -70,6 +70,8 @@ CATALOG: tuple[Entry, ...] = (
     Entry(InstancesChanged, "instances", ("instances_source",), ("count_instances",)),
     Entry(InstanceWithdrawn, "instances", ("instances_source", "resync"), ("remove_release",)),
     Entry(ReleaseRemoved, "instances", ("remove_release",), ()),
+    Entry(Ticked, "usage", ("metrics_ping",), ("collect_usage", "close_windows")),
+    Entry(UsageMeasured, "usage", ("collect_usage", "remove_release"), ("record_usage",)),
     Entry(UsageRecorded, "usage", ("close_windows",), ("report_usage",)),
 )
 

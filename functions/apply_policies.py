@@ -27,6 +27,7 @@ from shared.resources import (
     Resource,
 )
 from shared.rights import release_role, role_of
+from shared.values import plan_of
 
 BINDING = "chandlery:release"
 BINDING_BEFORE = "chandlery-release"
@@ -72,7 +73,8 @@ async def apply_policies(
         return None  # changed meanwhile: then its own event is on the way
     namespace = namespace_for(offering, instance)
     try:
-        home, made = await make_namespace(cluster, key, policies.namespace_object(key, offering, namespace))
+        plan = plan_of(offering, instance.spec)
+        home, made = await make_namespace(cluster, key, policies.namespace_object(key, offering, namespace, plan))
     except Refused as refused:
         said = condition("Isolated", False, refused.reason, refused.message, generation)
         await report_instance(cluster, key, instance, "apply_policies", [said])
@@ -167,7 +169,8 @@ async def mend(
         if offered is None or home is None or home["metadata"].get("deletionTimestamp"):
             continue
         if home["metadata"].get("labels", {}).get(ownership.UID) == where.uid:
-            wanted = policies.namespace_object(where, offered, home["metadata"]["name"])
+            plan = plan_of(offered, who.spec)
+            wanted = policies.namespace_object(where, offered, home["metadata"]["name"], plan)
             home = await cluster.apply(NAMESPACES, wanted, "apply_policies")
             await bound(cluster, as_offered(where, offered), offered, who, home, made=False)
 

@@ -1,5 +1,6 @@
 """Take down what an instance had, in reverse order: the release, its namespace, then the hold on the instance.
 
+Before that it is read for the last time: only when the Broker has what was used, it is taken down.
 Its rights in cluster scope go with the namespace, which owns their binding: Helm still has them when it uninstalls.
 It never waits: when the namespace is gone the event source says so, and this step is taken again.
 """
@@ -9,12 +10,15 @@ from typing import Any
 from events.instances import InstanceWithdrawn
 from events.releases import ReleaseRemoved
 from shared import finalizers, ownership
+from shared.brokers import Brokers
 from shared.cluster import Cluster
 from shared.conditions import condition
 from shared.errors import RetryLater
 from shared.finalizers import let_go
 from shared.function import function
 from shared.helm import AT_ONCE, Helm, HelmFailed
+from shared.metering.last import last_reading
+from shared.metering.reader import Reader
 from shared.releases import Release
 from shared.reports import instance_of, report_instance
 from shared.resources import NAMESPACES, of_instance
@@ -33,7 +37,9 @@ def waits_for(namespace: dict[str, Any]) -> str:
     return f"waits for namespace {name} to go" + (": " + "; ".join(told) if told else "")
 
 
-async def remove_release(event: InstanceWithdrawn, cluster: Cluster, helm: Helm) -> ReleaseRemoved | None:
+async def remove_release(
+    event: InstanceWithdrawn, cluster: Cluster, helm: Helm, reader: Reader, brokers: Brokers
+) -> ReleaseRemoved | None:
     key = event.instance
     instance = await instance_of(cluster, key)
     if instance and not instance.withdrawn:
@@ -50,6 +56,7 @@ async def remove_release(event: InstanceWithdrawn, cluster: Cluster, helm: Helm)
         if metadata.get("deletionTimestamp"):
             await tell("Removing", waits_for(namespace))
             continue
+        await last_reading(namespace, cluster, reader, brokers)
         try:
             await uninstall(helm, metadata["name"])
         except HelmFailed as failed:
@@ -75,4 +82,4 @@ async def uninstall(helm: Helm, namespace: str) -> None:
             await helm.remove(release)
 
 
-main = function(remove_release, Cluster, Helm, at_once=AT_ONCE)
+main = function(remove_release, Cluster, Helm, Reader, Brokers, at_once=AT_ONCE)

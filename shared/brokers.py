@@ -1,6 +1,7 @@
 """Sending events that are nobody's reply: to the address that a Broker's status names."""
 
 import os
+from collections.abc import Mapping
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -26,10 +27,13 @@ def reached(address: str, ingress: str | None) -> str:
 
 
 class Brokers:
-    def __init__(self, cluster: Cluster, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, cluster: Cluster, session: aiohttp.ClientSession, addresses: Mapping[str, str] | None = None
+    ) -> None:
+        """`addresses` are those that are known beforehand."""
         self._cluster = cluster
         self._session = session
-        self._addresses: dict[str, str] = {}
+        self._addresses = dict(addresses or {})
 
     @classmethod
     async def open(cls) -> Self:

@@ -157,6 +157,24 @@ class Cluster:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise RetryLater(f"the API server can't be reached: {error!r}") from error
 
+    async def read(self, path: str, seconds: float, most: int) -> bytes:
+        """What somebody behind the API server's proxy answers: at most so long and so many bytes, or RetryLater."""
+        url, headers = await self._prepare(path, None)
+        timeout = aiohttp.ClientTimeout(total=seconds)
+        try:
+            response = await self._api.call_api(
+                "GET", url, header_params=headers | {"Accept": "*/*"}, _request_timeout=timeout
+            )
+            try:
+                data = await _at_most(response.response.content, most)
+            finally:
+                response.response.close()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise RetryLater(f"{path} can't be read: {error!r}") from error
+        if response.status >= 400:
+            raise_for(response.status, data)
+        return data
+
     @asynccontextmanager
     async def watch(
         self,
@@ -269,6 +287,15 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[str]:
             yield line.decode(errors="replace")
     if rest:
         yield rest.decode(errors="replace")
+
+
+async def _at_most(content: aiohttp.StreamReader, most: int) -> bytes:
+    data = bytearray()
+    async for chunk in content.iter_any():
+        data += chunk
+        if len(data) > most:
+            raise RetryLater(f"the answer is longer than {most} bytes")
+    return bytes(data)
 
 
 async def _changes(content: aiohttp.StreamReader) -> AsyncIterator[tuple[str, Object]]:

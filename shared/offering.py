@@ -193,14 +193,16 @@ class Policies(Model):
 
 
 class CustomMetric(Model):
-    name: str
-    port: str
-    path: str = "/metrics"
+    """A number that the pods of an instance tell themselves, as Prometheus reads it; over all labels together."""
+
+    name: str = Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=200)
+    port: str = Field(pattern=r"^([-a-z0-9]{1,63})$", description="Name or number of a port of the pods' containers")
+    path: str = Field("/metrics", pattern=r"^(/|(/[-A-Za-z0-9_~][-A-Za-z0-9_.~]*)+)$", max_length=512)
 
 
 class Metering(Model):
     metrics: list[Literal["cpu", "memory", "storage", "network"]] = ["cpu", "memory", "storage", "network"]
-    custom: list[CustomMetric] = []
+    custom: list[CustomMetric] = Field([], max_length=32)
     prices: list[OfferedPrice] = Field(
         [],
         max_length=256,

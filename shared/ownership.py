@@ -13,6 +13,8 @@ OFFERING = "chandlery.dev/offering"
 NAME = "chandlery.dev/instance"
 NAMESPACE = "chandlery.dev/instance-namespace"
 API = "chandlery.dev/api"
+PLAN = "chandlery.dev/plan"
+"""The plan its instance is on; without plans there is none."""
 
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _API = re.compile(r"(?P<plural>[^.]+)\.(?P<version>[^.]+)\.(?P<group>[^/]+)/(?P<kind>.+)")

@@ -23,8 +23,8 @@ BOUNDS = (RESOURCE_QUOTAS, LIMIT_RANGES, NETWORK_POLICIES)
 """What there is at most one of, and may be none."""
 
 
-def namespace_object(key: InstanceKey, offering: Offering, name: str) -> Object:
-    """The annotations are what the admission policies in knative/base/admission.yaml read."""
+def namespace_object(key: InstanceKey, offering: Offering, name: str, plan: Plan | None = None) -> Object:
+    """The annotations are what the admission policies in knative/base/admission.yaml read, and usage is charged by."""
     policies = offering.spec.policies
     security = {f"pod-security.kubernetes.io/{mode}": policies.pod_security for mode in ("enforce", "warn", "audit")}
     classes = "*" if policies.storage_classes is None else ",".join(policies.storage_classes)
@@ -32,7 +32,7 @@ def namespace_object(key: InstanceKey, offering: Offering, name: str) -> Object:
         SERVICE_TYPES: ",".join(policies.service_types),
         STORAGE_CLASSES: classes,
     }
-    told |= marks(policies.pods)
+    told |= marks(policies.pods) | ({ownership.PLAN: plan.name} if plan else {})
     return {"metadata": {"name": name, "labels": ownership.labels(key) | security, "annotations": told}}
 
 

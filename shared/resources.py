@@ -61,13 +61,14 @@ SUBJECT_ACCESS_REVIEWS = Resource(
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 PODS = Resource("", "v1", "pods", "Pod")
 NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
+CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 
 WORKLOADS: tuple[Resource, ...] = (
     Resource("apps", "v1", "deployments", "Deployment"),
     Resource("apps", "v1", "statefulsets", "StatefulSet"),
     Resource("apps", "v1", "daemonsets", "DaemonSet"),
     Resource("batch", "v1", "jobs", "Job"),
-    Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim"),
+    CLAIMS,
     Resource("", "v1", "services", "Service"),
     Resource("networking.k8s.io", "v1", "ingresses", "Ingress"),
     PODS,

@@ -93,6 +93,7 @@ def _control_plane(layout: Layout, tools: Tools) -> list[Process]:
                 "--max-mutating-requests-inflight=1000",
                 "--profiling=false",
             ],
+            {"HTTPS_PROXY": f"http://{layout.address('router')}"},  # to kubelets
             stop="KILL",  # it takes up to a minute to end by itself while watches are open
         ),
         Process(

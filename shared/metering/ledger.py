@@ -10,16 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from events.readings import Reading, Subject
 from shared.errors import Refused
-from shared.metering import queries, recording, thinning, windows
+from shared.metering import outbox, queries, recording, thinning, windows
 from shared.metering.derive import MAX_GAP_MS
 from shared.metering.invoice import Invoice, invoice
 from shared.metering.migrate import migrate
+from shared.metering.outbox import Due
 from shared.metering.prices import Charge, Price, charged, periods
 from shared.metering.queries import NodeUsage
 from shared.metering.recording import Recorded
 from shared.metering.sql import engine_for, transaction
 from shared.metering.tables import dirty
-from shared.metering.times import full_hour, hour_of, ms_of, next_hour
+from shared.metering.times import full_hour, hour_of, ms_of, next_hour, time_of
 from shared.metering.usage import Filter, Usage
 
 URL = "CHANDLERY_LEDGER_URL"
@@ -81,6 +82,16 @@ class Ledger:
                 await windows.write(connection, computed, marks, until_ms)
         return len(marks)
 
+    async def untold(self, limit: int) -> list[Due]:
+        """Hours that were written and not told in this revision yet; empty when all were."""
+        async with transaction(self._engine) as connection:
+            return await outbox.claim(connection, limit)
+
+    async def told(self, these: Sequence[Due]) -> None:
+        """Somebody has taken them."""
+        async with transaction(self._engine) as connection:
+            await outbox.sent(connection, these)
+
     async def usage(
         self, start: datetime, end: datetime, where: Filter | None = None, live: datetime | None = None
     ) -> list[Usage]:
@@ -113,11 +124,17 @@ class Ledger:
         async with transaction(self._engine) as connection:
             sealed = await thinning.seal(connection, hour_of(ms_of((now or datetime.now(UTC)) - keep)))
             last = await thinning.last_series(connection)
+            await outbox.forget(connection, sealed)
         gone = 0
         for first in range(0, last + 1, SERIES_AT_ONCE):
             async with transaction(self._engine) as connection:
                 gone += await thinning.thin(connection, sealed, first, first + SERIES_AT_ONCE - 1)
         return gone
+
+    async def final(self) -> datetime:
+        """Before it readings were thinned out, and no window changes any more."""
+        async with transaction(self._engine, reading=True) as connection:
+            return time_of(await recording.sealed(connection))
 
     async def note_prices(self, prices: Sequence[Price], now: datetime | None = None) -> int:
         """Prices that are new to the ledger; one that is in it can't be changed, only followed by another."""

@@ -5,7 +5,7 @@ milliseconds since 1970 (UTC). Amounts outgrow 64 bits when they are summed (1 T
 are kept in two columns, amount = giga x 10^9 + units, each of which both databases sum exactly.
 """
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 
 GIGA = 10**9
 
@@ -114,6 +114,21 @@ totals = Table(
     Column("giga", BigInteger, nullable=False),
     Column("units", BigInteger, nullable=False),
     Column("gap_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Which hours of which tenure are told to the outside: the revision that stands, the last one whose amounts may have
+# left the ledger, and the last one that a Broker took.
+BEHIND = text("sent < revision")
+told = Table(
+    "told",
+    metadata,
+    Column("tenure", Integer, primary_key=True, autoincrement=False),
+    Column("hour_ms", BigInteger, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("claimed", Integer, nullable=False),
+    Column("sent", Integer, nullable=False),
+    Index("ix_told_behind", "hour_ms", "tenure", sqlite_where=BEHIND, postgresql_where=BEHIND),
     sqlite_with_rowid=False,
 )
 

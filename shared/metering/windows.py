@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, Row, and_, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from events.readings import Type
+from shared.metering import outbox
 from shared.metering.derive import HOUR_MS, REACH_MS, Series, flows, gaps, windowed
 from shared.metering.recording import FOREVER_MS, NOBODY, sealed
 from shared.metering.sql import insert, lines
@@ -232,6 +233,7 @@ async def write(connection: AsyncConnection, computed: Computed, marks: list[Mar
     changed = [(*key, *window) for key, window in sorted(computed.new.items()) if computed.old.get(key) != window]
     await _put(connection, changed)
     await _sum_up(connection, computed)
+    await outbox.note(connection, {(tenure, hour) for hour, tenure, _ in computed.changes()})
     left = [mark.subject for mark in marks if computed.hours[mark.subject].more]
     done = [mark.subject for mark in marks if not computed.hours[mark.subject].more]
     await connection.execute(dirty.delete().where(dirty.c.subject.in_(done)))

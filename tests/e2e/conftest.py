@@ -8,6 +8,9 @@ from aiohttp import web
 from knative.local.stack import Stack
 from shared.cluster import Cluster
 from tests.e2e.world import Serve, World
+from tests.shared.metering.conftest import ledger, postgres, url
+
+__all__ = ["ledger", "postgres", "serve", "url", "world"]
 
 
 @pytest.fixture

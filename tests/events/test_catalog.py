@@ -36,7 +36,8 @@ def every_event() -> set[type[Event]]:
 
 def test_every_event_stands_in_the_table_once() -> None:
     assert every_event() == set(EVENTS)
-    assert len({event.type for event in EVENTS}) == len(EVENTS)
+    assert len({event.type for event in every_event()}) == len(every_event())
+    assert len({(entry.event, entry.broker) for entry in catalog.CATALOG}) == len(EVENTS)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)

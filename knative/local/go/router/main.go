@@ -1,11 +1,16 @@
 // router stands in for cluster DNS and kube-proxy: a forward HTTP proxy that sends the host names of Services to
 // loopback ports. Knative dials through Go's default transport, so HTTP_PROXY is all it needs to find its Services.
+//
+// To the API server it is the way to kubelets: it connects to none on loopback, so 192.0.2.0/24 (TEST-NET-1) stands for
+// this machine.
 package main
 
 import (
 	"flag"
 	"fmt"
+	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -47,8 +52,35 @@ func resolve(routes []route, asked *url.URL) (address, prefix string, ok bool) {
 			return address, prefix, true
 		}
 	}
+	if strings.HasPrefix(host, "192.0.2.") && net.ParseIP(host) != nil {
+		return net.JoinHostPort("127.0.0.1", asked.Port()), "", true
+	}
 	inside := strings.HasSuffix(host, ".svc.cluster.local") || strings.HasSuffix(host, ".svc")
 	return asked.Host, "", !inside
+}
+
+// tunnel carries what is encrypted.
+func tunnel(w http.ResponseWriter, address string) {
+	there, err := net.DialTimeout("tcp", address, 10*time.Second)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer there.Close()
+	here, buffered, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer here.Close()
+	if _, err = io.WriteString(here, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
+		return
+	}
+	done := make(chan struct{}, 2)
+	carry := func(to io.Writer, from io.Reader) { _, _ = io.Copy(to, from); done <- struct{}{} }
+	go carry(there, buffered)
+	go carry(here, there)
+	<-done
 }
 
 // buffers spares a 32 KiB allocation for each event carried.
@@ -91,6 +123,15 @@ func main() {
 		},
 	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodConnect {
+			address, _, ok := resolve(routes, &url.URL{Host: r.Host})
+			if !ok {
+				http.Error(w, "no route for "+r.Host, http.StatusBadGateway)
+				return
+			}
+			tunnel(w, address)
+			return
+		}
 		if r.URL.Host == "" {
 			http.Error(w, "a forward proxy: ask for an absolute URL", http.StatusBadRequest)
 			return
