@@ -96,9 +96,11 @@ class Cluster:
         query = {"dryRun": "All"} if dry_run else {}
         return await self._request("POST", resource.path(body["metadata"].get("namespace")), query, body=typed)
 
-    async def apply(self, resource: Resource, body: Object, manager: str, *, force: bool = True) -> Object:
+    async def apply(
+        self, resource: Resource, body: Object, manager: str, *, force: bool = True, impersonate: str | None = None
+    ) -> Object:
         """Server-side apply of an object; the manager owns exactly the fields that stand in `body`."""
-        return await self._apply(resource, body, manager, force)
+        return await self._apply(resource, body, manager, force, impersonate=impersonate)
 
     async def apply_status(self, resource: Resource, body: Object, manager: str) -> Object:
         return await self._apply(resource, body, manager, force=True, subresource="status")
@@ -171,7 +173,13 @@ class Cluster:
             raise RetryLater(f"the API server can't be reached: {error!r}") from error
 
     async def _apply(
-        self, resource: Resource, body: Object, manager: str, force: bool, subresource: str | None = None
+        self,
+        resource: Resource,
+        body: Object,
+        manager: str,
+        force: bool,
+        subresource: str | None = None,
+        impersonate: str | None = None,
     ) -> Object:
         metadata = body["metadata"]
         return await self._request(
@@ -180,6 +188,7 @@ class Cluster:
             {"fieldManager": f"chandlery-{manager}", "force": str(force).lower()},
             body=yaml_of({"apiVersion": resource.api_version, "kind": resource.kind, **body}),
             content_type="application/apply-patch+yaml; charset=utf-8",  # else the client writes JSON of its own
+            impersonate=impersonate,
         )
 
     async def _prepare(
