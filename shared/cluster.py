@@ -22,6 +22,7 @@ Object = dict[str, Any]
 ERRORS: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Gone, 422: Invalid}
 TOKEN_REQUEST = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
 CACHED = {"resourceVersion": "0"}
+UNTYPED = re.compile(r"failed to create typed patch object \(.*?\): (?:errors:\n\s*)?\.([^:\s]+): ([^\n]*)")
 METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
 
@@ -237,6 +238,9 @@ def raise_for(status: int, data: bytes) -> None:
     except ValueError:
         answer = {"message": data.decode(errors="replace")[:500]}
     message = answer.get("message", f"HTTP {status}")
+    if status == 500 and (untyped := UNTYPED.search(message)):  # what an apply gets for a body that breaks the schema
+        cause = {"field": untyped[1], "message": untyped[2]}
+        raise Invalid(422, "Invalid", message, {"causes": [cause]})
     if status in (429, 500, 502, 503, 504):
         raise RetryLater(f"the API server answered {status}: {message}")
     raise ERRORS.get(status, ApiError)(status, answer.get("reason", ""), message, answer.get("details"))

@@ -16,7 +16,7 @@ from tests.e2e.world import Object, World, is_ready
 ORDERED = "dev.chandlery.instance.ordered.v1"
 CANCELLED = "dev.chandlery.instance.cancelled.v1"
 ANSWERED = "chandlery.out.request.answered"
-PARAMETERS: list[Object] = [{"path": "replicas", "name": "replicas"}]
+PARAMETERS: list[Object] = [{"path": "replicaCount", "name": "replicas"}]
 
 
 class System:
