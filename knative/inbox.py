@@ -23,6 +23,7 @@ PREFIX = "chandlery.in."
 PROVIDER = "provider:"
 ANSWERS = "chandlery.out.request.answered"
 LARGEST = 256 * 1024
+LONGEST = 1000
 ACCEPTED: dict[str, type[Request]] = {
     model.type: model for model in (InstanceOrdered, InstanceCancelled, UsageReported)
 }
@@ -78,7 +79,11 @@ def envelope(headers: Mapping[str, str], data: bytes) -> CloudEvent:
     if "ce-specversion" not in lowered:
         lowered = {"content-type": "application/cloudevents+json"}
     try:
-        return from_http(lowered, data)
+        found = from_http(lowered, data)
+        for name in ("id", "source", "type"):
+            if not isinstance(found[name], str) or len(found[name]) > LONGEST:
+                raise ValueError(f"{name}: not a text of at most {LONGEST} characters")
+        return found
     except Exception as error:  # cloudevents raises a family of its own; JSON may be too deep, or no UTF-8
         raise Refused("NoCloudEvent", f"not a CloudEvent: {str(error)[:500]}") from error
 

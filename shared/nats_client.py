@@ -9,6 +9,7 @@ NATS_NKEY     file with the seed of a user's nkey, where the server lists public
 import asyncio
 import os
 import ssl
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -98,7 +99,7 @@ async def connect(name: str, url: str | None = None) -> Client:
             )
     except (nats.errors.Error, TimeoutError, OSError) as error:
         await close(client)
-        raise why(trouble.last or error, given) from error
+        raise trouble.worst(error, given) from error
     except BaseException:
         await close(client)
         raise
@@ -131,11 +132,16 @@ class _Trouble:
     """One for each attempt to connect; where those go on in the background, two lines tell of them."""
 
     def __init__(self) -> None:
-        self.last: Exception | None = None
+        self._noted: deque[Exception] = deque(maxlen=20)
 
     async def note(self, error: Exception) -> None:
-        self.last = error
+        self._noted.append(error)
         log.debug("nats", error=repr(error))
+
+    def worst(self, error: Exception, given: Mapping[str, Any]) -> RetryLater:
+        """Of several attempts, the one that tells what to change: a server that refuses may hang up without a word."""
+        found = [why(each, given) for each in (*self._noted, error)]
+        return next((each for each in found if isinstance(each, Unfit)), found[0])
 
 
 async def _on_disconnected() -> None:
