@@ -30,10 +30,8 @@ def body(event: InstanceOrdered, found: Object | None) -> dict[str, Any]:
     metadata = {"name": event.name, "namespace": event.namespace, "annotations": {ORDER: str(event.message.position)}}
     if found:
         metadata |= {key: found["metadata"][key] for key in ("uid", "resourceVersion")}
-    if found and not event.spec:
-        return {
-            "metadata": metadata
-        }  # where there was a spec, the API server makes null of an empty one, and refuses it
+    if found and not event.spec:  # where there was a spec, the API server makes null of an empty one, and refuses it
+        return {"metadata": metadata}
     return {"metadata": metadata, "spec": event.spec}
 
 

@@ -1,4 +1,4 @@
-"""An outside system that reports what it counted: python examples/messages/report.py CONSUMER OFFERING NAME METRIC VALUE
+"""An outside system reports what it counted: python examples/messages/report.py CONSUMER OFFERING NAME METRIC VALUE
 
 VALUE is how the counter stands, not what was added. $NATS_URL says where NATS is.
 """
