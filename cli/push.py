@@ -14,6 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColu
 from cli.packing import Package, package
 from shared.cache import Cache
 from shared.errors import RetryLater
+from shared.nats_client import Unfit
 from shared.store import ChartStore
 
 NATS = "nats://127.0.0.1:4222"
@@ -26,7 +27,8 @@ Prov = Annotated[Path | None, typer.Option(help="Its signature. Without it: CHAR
 
 
 def push(chart: Chart, prov: Prov = None) -> None:
-    """Push a chart; prints its digest, and how an Offering names it. $NATS_URL says where to, $NATS_CREDS as whom."""
+    """Push a chart; prints its digest, and how an Offering names it. $NATS_URL says where to,
+    $NATS_CREDS or $NATS_NKEY as whom."""
     found = package(chart, prov)
     asyncio.run(send(found, nats_url(os.environ)))
     print(told(found))
@@ -44,6 +46,8 @@ async def send(found: Package, url: str) -> None:
     with tempfile.TemporaryDirectory() as folder, _bar(len(found.archive)) as bar:
         try:
             store = await ChartStore.open(url, Cache.open(Path(folder)))
+        except Unfit:
+            raise
         except RetryLater as error:
             fix = "is the stack up (`make up`)? For another one, set NATS_URL"
             raise RetryLater(f"there is no NATS at {url}: {fix}") from error

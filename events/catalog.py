@@ -25,11 +25,12 @@ from events.instances import (
 from events.offerings import OfferingApplied, OfferingWithdrawn
 from events.policies import PoliciesApplied, PoliciesDrifted, PoliciesRefused
 from events.releases import ReleaseDeployed, ReleaseFailed, ReleaseRemoved, ReleaseStalled
+from events.requests import InstanceCancelled, InstanceOrdered, RequestAnswered, UsageReported
 from events.ticks import Ticked
 from events.usage import UsageMeasured, UsageRecorded
 from events.workloads import WorkloadsChanged
 
-Domain = Literal["offerings", "instances", "usage"]
+Domain = Literal["offerings", "instances", "usage", "requests"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(Ticked, "offerings", ("resync_ping",), ("resync", "limit_namespaces", "verify_isolation")),
     Entry(InstanceRequested, "instances", ("instances_source", "resync"), ("admit_instance",)),
     Entry(InstanceAdmitted, "instances", ("admit_instance", "resync"), ("apply_policies",)),
-    Entry(InstanceRefused, "instances", ("admit_instance", "install_release"), ("report_health",)),
+    Entry(InstanceRefused, "instances", ("admit_instance", "install_release"), ("report_health", "tell_outsiders")),
     Entry(PoliciesDrifted, "instances", ("instances_source", "resync"), ("apply_policies",)),
     Entry(PoliciesApplied, "instances", ("apply_policies",), ("install_release",)),
     Entry(PoliciesRefused, "instances", ("apply_policies",), ("report_health",)),
@@ -64,15 +65,19 @@ CATALOG: tuple[Entry, ...] = (
     Entry(ReleaseFailed, "instances", ("install_release",), ("report_health", "grant_access")),
     Entry(ReleaseStalled, "instances", ("resync",), ("install_release",)),
     Entry(WorkloadsChanged, "instances", ("instances_source", "resync"), ("report_health",)),
-    Entry(InstanceReady, "instances", ("report_health",), ("share_secrets",)),
+    Entry(InstanceReady, "instances", ("report_health",), ("share_secrets", "tell_outsiders")),
     Entry(ExportsAged, "instances", ("resync",), ("share_secrets",)),
-    Entry(InstanceDegraded, "instances", ("report_health",), ()),
+    Entry(InstanceDegraded, "instances", ("report_health",), ("tell_outsiders",)),
     Entry(InstancesChanged, "instances", ("instances_source",), ("count_instances",)),
     Entry(InstanceWithdrawn, "instances", ("instances_source", "resync"), ("remove_release",)),
-    Entry(ReleaseRemoved, "instances", ("remove_release",), ()),
+    Entry(ReleaseRemoved, "instances", ("remove_release",), ("tell_outsiders",)),
+    Entry(InstanceOrdered, "requests", ("nats_source",), ("accept_request",)),
+    Entry(InstanceCancelled, "requests", ("nats_source",), ("accept_request",)),
+    Entry(UsageReported, "requests", ("nats_source",), ("accept_usage",)),
+    Entry(RequestAnswered, "requests", ("accept_request", "accept_usage"), ("tell_outsiders",)),
     Entry(Ticked, "usage", ("metrics_ping",), ("collect_usage", "close_windows")),
-    Entry(UsageMeasured, "usage", ("collect_usage", "remove_release"), ("record_usage",)),
-    Entry(UsageRecorded, "usage", ("close_windows",), ("report_usage",)),
+    Entry(UsageMeasured, "usage", ("collect_usage", "remove_release", "accept_usage"), ("record_usage",)),
+    Entry(UsageRecorded, "usage", ("close_windows",), ("report_usage", "tell_outsiders")),
 )
 
 WEBHOOKS = ("convert_instances",)

@@ -34,6 +34,8 @@ class InstanceRefused(InstanceEvent):
 
     generation: int
     reason: str
+    message: str = ""
+    """For outsiders, who don't see the condition."""
 
 
 class InstanceReady(InstanceEvent):

@@ -82,7 +82,9 @@ async def admit_instance(
     except Refused as refused:
         said = condition("Accepted", False, refused.reason, refused.message, instance.generation)
         await report_instance(cluster, key, instance, "admit_instance", [said])
-        return InstanceRefused(instance=key, generation=instance.generation, reason=refused.reason)
+        return InstanceRefused(
+            instance=key, generation=instance.generation, reason=refused.reason, message=refused.message
+        )
     await finalizers.hold(cluster, of_instance(key), instance.metadata, finalizers.RELEASE, "admit_instance")
     return InstanceAdmitted(instance=key, generation=instance.generation)
 

@@ -94,7 +94,9 @@ async def install_release(
             except Refused as refused:
                 why = Failure(refused.reason, passwords.hidden(refused.message, release.secrets))
                 await tell_refusal(cluster, key, instance, why, failed_status(instance, release, now, why, tried))
-                return InstanceRefused(instance=key, generation=instance.generation, reason=refused.reason)
+                return InstanceRefused(
+                    instance=key, generation=instance.generation, reason=refused.reason, message=refused.message
+                )
     generation = instance.generation
     if isinstance(result, Applied):
         status = deployed_status(release, offering, result, datetime.now(UTC))

@@ -63,7 +63,7 @@ class Sink:
         else:
             FAILED.labels(told).inc()
         if answer == "refused":
-            log.error("the sink refuses an event", event=event["id"], type=event["type"], answer=told)
+            log.error("the sink refuses an event", event_id=event["id"], type=event["type"], answer=told)
         elif self._away != (answer == "later"):
             self._away = not self._away
             if self._away:

@@ -8,7 +8,9 @@ import argparse
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Protocol
 from uuid import uuid4
 
 import structlog
@@ -83,7 +85,17 @@ async def running(domain: str) -> AsyncIterator[tuple[Source, asyncio.Task[None]
         await asyncio.wait([task])
 
 
-def serve(domain: str, host: str, port: int) -> bool:
+class Working(Protocol):
+    """A source, as its probes see it."""
+
+    @property
+    def unready(self) -> str | None: ...
+
+
+Running = Callable[[], contextlib.AbstractAsyncContextManager[tuple[Working, asyncio.Task[None]]]]
+
+
+def serve(running: Running, host: str, port: int) -> bool:
     """Until it is told to stop, which is fine, or until a bug ends it, which is not."""
     broken = False
 
@@ -96,7 +108,7 @@ def serve(domain: str, host: str, port: int) -> bool:
                 log.error("the source broke", exc_info=task.exception())
                 server.should_exit = True
 
-        async with running(domain) as (app.state.source, task):
+        async with running() as (app.state.source, task):
             task.add_done_callback(ended)
             yield
 
@@ -124,7 +136,8 @@ def main() -> None:
     arguments = parser.parse_args()
     logs.configure()
     structlog.contextvars.bind_contextvars(source=arguments.domain)
-    sys.exit(0 if serve(arguments.domain, arguments.host, arguments.port) else 1)
+    opening = partial(running, arguments.domain)
+    sys.exit(0 if serve(opening, arguments.host, arguments.port) else 1)
 
 
 if __name__ == "__main__":

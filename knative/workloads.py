@@ -65,6 +65,7 @@ class Source:
 SOURCES: dict[str, Source] = {
     "offerings-source": Source("knative.source", ("offerings",), "offerings"),
     "instances-source": Source("knative.source", ("instances",), "instances", memory="512Mi", cpu="100m"),
+    "nats-source": Source("knative.nats_source", (), "requests", memory="256Mi"),
 }
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from shared import ownership
 from shared.conditions import Condition
 from shared.offering import DNS_SUBDOMAIN, DURATION, Metadata, Model
-from shared.resources import CONSUMERS, PROVIDERS, Resource
+from shared.resources import CONSUMERS, PROVIDERS, SYSTEM_NAMESPACE, Resource
 
 ALL = "*"
 CONSUMER = "chandlery.dev/consumer"
@@ -51,6 +51,9 @@ class Issued(Model):
 class GranteeSpec(Model):
     subjects: list[Subject] = Field([], max_length=64, description="Besides the service account that Chandlery makes")
     kubeconfig: Kubeconfig = Kubeconfig()
+    nats: bool = Field(
+        False, description="Whether what is published on its NATS subject, chandlery.in.NAME.>, is done in its name"
+    )
 
 
 class ConsumerSpec(GranteeSpec):
@@ -119,6 +122,11 @@ class Grantee(Model):
     @property
     def labels(self) -> dict[str, str]:
         return {ownership.MANAGED_BY: ownership.MANAGER, self.MARK: self.metadata.name}
+
+    @property
+    def user(self) -> str:
+        """Its service account's name to the API server."""
+        return f"system:serviceaccount:{SYSTEM_NAMESPACE}:{self.account}"
 
 
 class Consumer(Grantee):

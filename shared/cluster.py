@@ -23,6 +23,7 @@ ERRORS: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Gone, 42
 TOKEN_REQUEST = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
 CACHED = {"resourceVersion": "0"}
 LINE_LIMIT = 1024 * 1024
+UNTYPED = re.compile(r"failed to create typed patch object \(.*?\): (?:errors:\n\s*)?\.([^:\s]+): ([^\n]*)")
 METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
 
@@ -97,9 +98,11 @@ class Cluster:
         query = {"dryRun": "All"} if dry_run else {}
         return await self._request("POST", resource.path(body["metadata"].get("namespace")), query, body=typed)
 
-    async def apply(self, resource: Resource, body: Object, manager: str, *, force: bool = True) -> Object:
+    async def apply(
+        self, resource: Resource, body: Object, manager: str, *, force: bool = True, impersonate: str | None = None
+    ) -> Object:
         """Server-side apply of an object; the manager owns exactly the fields that stand in `body`."""
-        return await self._apply(resource, body, manager, force)
+        return await self._apply(resource, body, manager, force, impersonate=impersonate)
 
     async def apply_status(self, resource: Resource, body: Object, manager: str) -> Object:
         return await self._apply(resource, body, manager, force=True, subresource="status")
@@ -209,7 +212,13 @@ class Cluster:
             raise RetryLater(f"the API server can't be reached: {error!r}") from error
 
     async def _apply(
-        self, resource: Resource, body: Object, manager: str, force: bool, subresource: str | None = None
+        self,
+        resource: Resource,
+        body: Object,
+        manager: str,
+        force: bool,
+        subresource: str | None = None,
+        impersonate: str | None = None,
     ) -> Object:
         metadata = body["metadata"]
         return await self._request(
@@ -218,6 +227,7 @@ class Cluster:
             {"fieldManager": f"chandlery-{manager}", "force": str(force).lower()},
             body=yaml_of({"apiVersion": resource.api_version, "kind": resource.kind, **body}),
             content_type="application/apply-patch+yaml; charset=utf-8",  # else the client writes JSON of its own
+            impersonate=impersonate,
         )
 
     async def _prepare(
@@ -266,6 +276,9 @@ def raise_for(status: int, data: bytes) -> None:
     except ValueError:
         answer = {"message": data.decode(errors="replace")[:500]}
     message = answer.get("message", f"HTTP {status}")
+    if status == 500 and (untyped := UNTYPED.search(message)):  # what an apply gets for a body that breaks the schema
+        cause = {"field": untyped[1], "message": untyped[2]}
+        raise Invalid(422, "Invalid", message, {"causes": [cause]})
     if status in (429, 500, 502, 503, 504):
         raise RetryLater(f"the API server answered {status}: {message}")
     raise ERRORS.get(status, ApiError)(status, answer.get("reason", ""), message, answer.get("details"))

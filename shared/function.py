@@ -62,8 +62,13 @@ def takes(handler: Handler) -> tuple[type[Event], ...]:
     return get_args(hint) if get_origin(hint) in (Union, type(int | str)) else (hint,)
 
 
-def function(handler: Handler, *clients: type[Any], at_once: int = AT_ONCE) -> Callable[[Request], Awaitable[Response]]:
-    """The HTTP target of a function; `clients` are opened when the first event comes and passed after the event."""
+def function(
+    handler: Handler, *clients: type[Any], at_once: int = AT_ONCE, enveloped: bool = False
+) -> Callable[[Request], Awaitable[Response]]:
+    """The HTTP target of a function; `clients` are opened when the first event comes and passed after the event.
+
+    One that hands events on as they are is `enveloped`: after the event it is passed the CloudEvent around it.
+    """
     name = handler.__name__
     models = {model.type: model for model in takes(handler)}
     turns = asyncio.Semaphore(min(at_once, int(os.environ.get("CHANDLERY_AT_ONCE") or at_once)))
@@ -93,7 +98,8 @@ def function(handler: Handler, *clients: type[Any], at_once: int = AT_ONCE) -> C
         structlog.contextvars.bind_contextvars(**event.log_fields)
         try:
             async with turns:
-                said = await handler(event, *[await opened(client) for client in clients])
+                around = [envelope] if enveloped else []
+                said = await handler(event, *around, *[await opened(client) for client in clients])
         except RetryLater as later:
             log.info("not now", why=str(later))
             return "later", Response(status_code=503, headers={"Retry-After": str(math.ceil(later.after))})

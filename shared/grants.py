@@ -33,6 +33,9 @@ OF_CONSUMER = "chandlery:consumer"
 OF_INSTANCE = "chandlery:consumer-access"
 VIEW = "chandlery:provider-view"
 """What providers see of a release; an administrator's ClusterRole (knative/base/rbac.yaml), without Secrets."""
+ACT_AS = "chandlery:act-as:"
+"""The right to act as one Consumer or Provider, for those who do what it asks for over NATS: grants.yaml says who."""
+ACTING = ("accept-request", "accept-usage", "functions")
 EXTRA = "chandlery:extra:"
 """Rights that somebody gave besides (cli/grants.py): theirs to take away, and gone with whom they are for."""
 KINDS: tuple[Resource, ...] = (ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS, ROLES, CLUSTER_ROLES)
@@ -88,7 +91,7 @@ def of_consumer(
     """In the `namespaces` it has, and in the release namespaces of its instances what their Offerings open."""
     offerings = [*offerings]
     offered = on_offer(consumer, offerings)
-    found = [account(consumer)]
+    found = [account(consumer), *acting(consumer)]
     having = set(namespaces)
     for namespace in sorted(having):
         found += pair(consumer, ROLES, OF_CONSUMER, consumer_rules(offered), namespace)
@@ -166,6 +169,7 @@ def of_provider(provider: Provider, offerings: Iterable[Offering], releases: Ite
     name = role_of(provider)
     return [
         account(provider),
+        *acting(provider),
         *pair(provider, CLUSTER_ROLES, name, provider_rules(provider, offerings)),
         *in_system(provider, name, offerings),
         *[
@@ -233,6 +237,16 @@ def rule(groups: list[str], resources: list[str], verbs: list[str]) -> Rule:
 def account(who: Grantee) -> Owned:
     metadata = {"name": who.account, "namespace": SYSTEM_NAMESPACE, "labels": who.labels}
     return Owned(SERVICE_ACCOUNTS, {"metadata": metadata, "automountServiceAccountToken": False})
+
+
+def acting(who: Grantee) -> list[Owned]:
+    """RBAC knows no patterns of names, and beside these accounts are those of our own functions: a role for each."""
+    if not who.spec.nats:
+        return []
+    impersonating = rule([""], ["serviceaccounts"], ["impersonate"]) | {"resourceNames": [who.account]}
+    role, bound = pair(who, ROLES, f"{ACT_AS}{who.account}", [impersonating], SYSTEM_NAMESPACE)
+    ours = [subject("ServiceAccount", name, SYSTEM_NAMESPACE) for name in ACTING]
+    return [role, Owned(bound.resource, {**bound.body, "subjects": ours})]
 
 
 def subjects(who: Grantee) -> list[Object]:

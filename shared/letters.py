@@ -7,7 +7,6 @@ extensions and the Broker they came from in `chandlerybroker`.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -19,19 +18,18 @@ import structlog
 from cloudevents.conversion import to_json
 from cloudevents.http import CloudEvent, from_http, from_json
 from nats.aio.client import Client
-from nats.js.api import RawStreamMsg, StorageType, StreamConfig
+from nats.js.api import RawStreamMsg
 from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from shared import nats_client, streams
 from shared.errors import RetryLater
 from shared.function import probe
 from shared.lifetime import opened
-from shared.store import bounded, connected
+from shared.store import bounded
 
-STREAM, SUBJECT = "chandlery-dead", "chandlery.dead.events"
-KEPT_SECONDS = 30 * 24 * 3600
-KEPT_BYTES = 256 * 1024**2
+STREAM, SUBJECT = streams.DEAD, "chandlery.dead.events"
 ERROR_LIMIT = 300
 GONE = (10043, 10057, 10059)
 """NATS' words for: no such message (two of them), no such stream."""
@@ -93,16 +91,15 @@ class DeadLetters:
 
     @classmethod
     async def open(cls, url: str | None = None) -> Self:
-        return cls(await connected("chandlery dead letters", url))
+        return cls(await nats_client.connect("dead letters", url))
 
     async def close(self) -> None:
-        with suppress(nats.errors.Error, OSError):
-            await self._client.close()
+        await nats_client.close(self._client)
 
     async def keep(self, one: Letter) -> None:
         """Not deduplicated: what is sent again and fails again at once is to be kept again."""
         async with bounded():
-            await self._stream()
+            await streams.ensure(self._client.jetstream(), streams.declared().stream(STREAM))
             await self._client.jetstream().publish(SUBJECT, text(one))
 
     async def newest(self, limit: int = 100) -> list[Letter]:
@@ -132,23 +129,6 @@ class DeadLetters:
             except nats.js.errors.APIError as error:
                 if error.err_code not in GONE:
                     raise
-
-    async def _stream(self) -> None:
-        """Made if it isn't there, and never changed: whoever runs NATS may keep more."""
-        stream = self._client.jetstream()
-        try:
-            await stream.stream_info(STREAM)
-        except nats.js.errors.NotFoundError:
-            await stream.add_stream(
-                StreamConfig(
-                    name=STREAM,
-                    subjects=[SUBJECT],
-                    description="Events that no function took",
-                    storage=StorageType.FILE,
-                    max_age=KEPT_SECONDS,
-                    max_bytes=KEPT_BYTES,
-                )
-            )
 
 
 def read(message: RawStreamMsg) -> Letter:

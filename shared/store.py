@@ -2,10 +2,9 @@
 
 import asyncio
 import io
-import os
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,13 +13,13 @@ import nats.js.errors
 import structlog
 from nats.aio.client import Client
 
+from shared import nats_client
 from shared.cache import Cache
 from shared.charts import digest_of
 from shared.errors import RetryLater
 from shared.offering import DIGEST
 
 BUCKET = "charts"
-CONNECT = 5.0
 PATIENCE = 20.0
 
 log = structlog.get_logger()
@@ -33,12 +32,13 @@ class ChartStore:
 
     @classmethod
     async def open(cls, url: str | None = None, cache: Cache | None = None) -> Self:
+        """As shared/nats_client.py says. Reconnects for ever, once it was connected."""
         kept = cache if cache is not None else await asyncio.to_thread(Cache.open)
-        client = await connected("chandlery charts", url)
+        client = await nats_client.connect("charts", url)
         return cls(client, kept)
 
     async def close(self) -> None:
-        await _close(self._client)
+        await nats_client.close(self._client)
 
     async def put(
         self,
@@ -156,33 +156,6 @@ async def _has(bucket: Any, digest: str) -> bool:
     return True
 
 
-def credentials() -> str | None:
-    """A file that need not be there: in a cluster it is a Secret's, of which a NATS that asks nobody has no need."""
-    file = os.environ.get("NATS_CREDS")
-    return file if file and Path(file).is_file() else None
-
-
-async def connected(name: str, url: str | None = None) -> Client:
-    """$NATS_URL and $NATS_CREDS. Reconnects for ever, once it was connected."""
-    client = Client()
-    try:
-        async with bounded(CONNECT):
-            await client.connect(
-                url or os.environ.get("NATS_URL", "nats://127.0.0.1:4222"),
-                name=name,
-                user_credentials=credentials(),
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=0.5,
-                error_cb=_on_error,
-                disconnected_cb=_on_disconnected,
-                reconnected_cb=_on_reconnected,
-            )
-    except BaseException:
-        await _close(client)
-        raise
-    return client
-
-
 @asynccontextmanager
 async def bounded(seconds: float = PATIENCE) -> AsyncIterator[None]:
     """NATS may be away: that is no error of ours, and no reason to wait for ever."""
@@ -191,20 +164,3 @@ async def bounded(seconds: float = PATIENCE) -> AsyncIterator[None]:
             yield
     except (nats.errors.Error, TimeoutError, OSError) as error:
         raise RetryLater(f"NATS can't be reached: {error!r}", after=2) from error
-
-
-async def _close(client: Client) -> None:
-    with suppress(nats.errors.Error, OSError):  # it says goodbye even to who is not there
-        await client.close()
-
-
-async def _on_error(error: Exception) -> None:
-    log.debug("nats", error=repr(error))  # one for each attempt to connect; the two below are enough
-
-
-async def _on_disconnected() -> None:
-    log.info("not connected to NATS")
-
-
-async def _on_reconnected() -> None:
-    log.info("connected to NATS again")

@@ -22,9 +22,10 @@ OFFSETS = {
     "offerings-source": 21,
     "instances-source": 22,
     "conversion": 23,
+    "nats-source": 24,
 }
 EACH = 30  # functions that run one process each take the ports from here
-SOURCES = ("offerings-source", "instances-source")
+SOURCES = ("offerings-source", "instances-source", "nats-source")
 
 
 def function_names() -> list[str]:

@@ -225,8 +225,14 @@ def _ours(layout: Layout, *, each: bool) -> list[Process]:
             {"K_SINK": f"http://{layout.address('ingress')}/chandlery/{name.removesuffix('-source')}"},
         )
         for name in SOURCES
+        if name != "nats-source"
     ]
-    return [*functions, *sources]
+    nats = ours(
+        "nats-source",
+        ["knative.nats_source", f"--port={layout.port('nats-source')}"],
+        {"K_SINK": f"http://{layout.address('ingress')}/chandlery/requests"},
+    )
+    return [*functions, *sources, nats]
 
 
 def _proxied(layout: Layout) -> dict[str, str]:

@@ -254,7 +254,7 @@ class Metered:
 
     async def ledger(self) -> dict[str, int]:
         async with asyncio.timeout(30):
-            ledger = await Ledger.open(self.f"sqlite+aiosqlite:///{world.stack.layout.ledger}")
+            ledger = await Ledger.open(f"sqlite+aiosqlite:///{self.world.stack.layout.ledger}")
         now = datetime.now(UTC)
         start = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
         found = await ledger.usage(start, start + timedelta(hours=3), {"instance_uid": [self.uid]}, live=now)

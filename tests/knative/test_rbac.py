@@ -18,7 +18,7 @@ RULES = [(role["metadata"]["name"], rule) for role in ROLES for rule in role.get
 ACCOUNTS = {each["metadata"]["name"] for each in OBJECTS if each["kind"] == "ServiceAccount"}
 ONES = sorted(name.replace("_", "-") for name in function_names())
 ALL_IN_ONE = "functions"
-ASKING_NOTHING = {"expose-usage", "keep-dead-letters", "record-usage"}
+ASKING_NOTHING = {"expose-usage", "keep-dead-letters", "nats-source", "record-usage", "tell-outsiders"}
 """Of the API server: they have no token to ask it with."""
 
 FOR_PODS = {"convert-instances"}

@@ -216,3 +216,22 @@ def test_extra_rights_are_left_to_whoever_gave_them() -> None:
     extra = Owned(CLUSTER_ROLES, {"metadata": {"name": "chandlery:extra:consumer-team-a:1"}, "rules": []})
     assert not changes([], [extra])
     assert CLUSTER_ROLE_BINDINGS in grants.KINDS
+
+
+def test_only_who_takes_part_by_message_can_be_acted_as_and_only_by_name() -> None:
+    mine = labels("consumer", "team-a")
+    metadata = {"name": "chandlery:act-as:consumer-team-a", "namespace": "chandlery", "labels": mine}
+    only = {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["impersonate"]}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": metadata["name"]}
+    ours = [
+        {"kind": "ServiceAccount", "name": name, "namespace": "chandlery"}
+        for name in ("accept-request", "accept-usage", "functions")
+    ]
+    assert grants.acting(consumer()) == []
+    assert grants.acting(consumer(nats=True)) == [
+        Owned(ROLES, {"metadata": metadata, "rules": [only | {"resourceNames": ["consumer-team-a"]}]}),
+        Owned(ROLE_BINDINGS, {"metadata": metadata, "roleRef": reference, "subjects": ours}),
+    ]
+    assert {each.body["metadata"]["name"] for each in grants.acting(provider(nats=True))} == {
+        "chandlery:act-as:provider-acme"
+    }

@@ -147,7 +147,7 @@ async def test_a_nats_that_lost_everything_is_filled_again(server: Nats, tmp_pat
 
 async def test_without_nats_it_is_for_later(server: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.store.PATIENCE", 0.5)
-    monkeypatch.setattr("shared.store.CONNECT", 0.5)
+    monkeypatch.setattr("shared.nats_client.CONNECT", 0.5)
     async with store(server, tmp_path / "a") as found:
         server.stop()
         for attempt in (found.put(ARCHIVE), found.has(DIGEST), found.path(DIGEST), found.delete(DIGEST)):
