@@ -33,6 +33,7 @@ SETTINGS = (  # that a kubelet changes for the whole machine
     "kernel/keys/root_maxkeys",
     "kernel/keys/root_maxbytes",
 )
+NAMESPACES = Path("/run/netns")
 COVERED = ("/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers")
 """Where containerd and the kubelet write whatever they are told; the node sees an empty file system there."""
 LIMIT = 20.0
@@ -190,6 +191,8 @@ def _restore_kernel() -> None:
         for name, value in json.loads(SYSCTLS.read_text()).items():
             (KERNEL / name).write_text(value)
         SYSCTLS.unlink()
+    if not [*NAMESPACES.glob("*")]:  # `ip` mounts it for the first namespace
+        subprocess.run(["umount", str(NAMESPACES)], capture_output=True, check=False)
     for directory in COVERED:
         with contextlib.suppress(OSError):  # somebody else's files are in it
             Path(directory).rmdir()

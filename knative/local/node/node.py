@@ -12,7 +12,6 @@ from knative.local.credentials import issue
 from knative.local.node import configuration, images, machine, processes
 from knative.local.node.place import NAME, Place, layout_of
 from knative.local.node.requirements import missing
-from knative.local.processes import REAL_NODE
 from knative.local.stack import Stack
 from knative.local.supervision import Supervisor
 from knative.local.tools import NODE_MODULES, Tools
@@ -49,7 +48,8 @@ class Node:
             here = f"--field-selector=spec.nodeName={NAME}"
             self._kubectl("delete", "node", NAME, "--ignore-not-found", "--wait=false")
             self._kubectl("delete", "pods", "--all-namespaces", here, "--force", "--wait=false")
-            self._kubectl("delete", "persistentvolumes", f"--selector={REAL_NODE}", "--wait=false")
+            made = configuration.objects(was)
+            self._kubectl("delete", "--ignore-not-found", "--wait=false", "--filename=-", given=made)
 
     def status(self) -> list[dict[str, Any]]:
         return self.supervisor.info() if self.supervisor.alive() else []

@@ -33,8 +33,16 @@ def name_of(claim: Object) -> str:
 
 def wanting(claims: list[Object], volumes: list[Object]) -> list[Object]:
     """Claims that the scheduler has brought to this node and that have no volume yet."""
-    names = {volume["metadata"]["name"] for volume in volumes}
+    names = {each["metadata"]["name"] for each in volumes}
     return [claim for claim in claims if _waits(claim) and name_of(claim) not in names]
+
+
+def sizes(claims: list[Object], volumes: list[Object]) -> dict[str, int]:
+    """What there must be. That of a node taken down in between is made again, empty."""
+    asked = {name_of(claim): claim["spec"]["resources"]["requests"] for claim in claims}
+    kept = {each["metadata"]["name"]: each["spec"]["capacity"] for each in _ours(volumes)}
+    gone = released(volumes)
+    return {name: int(quantity(of["storage"]) or 0) for name, of in (asked | kept).items() if name not in gone}
 
 
 def _waits(claim: Object) -> bool:
@@ -44,8 +52,13 @@ def _waits(claim: Object) -> bool:
 
 
 def released(volumes: list[Object]) -> list[str]:
-    ours = [each for each in volumes if each["metadata"].get("annotations", {}).get(PROVISIONED) == PROVISIONER]
-    return [each["metadata"]["name"] for each in ours if each.get("status", {}).get("phase") in ("Released", "Failed")]
+    return [
+        each["metadata"]["name"] for each in _ours(volumes) if each["status"].get("phase") in ("Released", "Failed")
+    ]
+
+
+def _ours(volumes: list[Object]) -> list[Object]:
+    return [each for each in volumes if each["metadata"].get("annotations", {}).get(PROVISIONED) == PROVISIONER]
 
 
 def volume(claim: Object, folder: Path) -> Object:
@@ -83,6 +96,10 @@ def make(folder: Path, name: str, size: int) -> None:
     point.chmod(0o777)
 
 
+def kept(folder: Path) -> set[str]:
+    return {path.stem for path in folder.iterdir()}
+
+
 def remove(folder: Path, name: str) -> None:
     if (folder / name).is_mount():
         _run("umount", str(folder / name))
@@ -97,11 +114,15 @@ def _run(*command: str) -> None:
 
 async def step(cluster: Cluster, folder: Path) -> None:
     claims, volumes = (await cluster.list(CLAIMS))["items"], (await cluster.list(VOLUMES))["items"]
-    for claim in wanting(claims, volumes):
-        make(folder, name_of(claim), int(quantity(claim["spec"]["resources"]["requests"]["storage"]) or 0))
+    new = wanting(claims, volumes)
+    wanted = sizes(new, volumes)
+    for name in kept(folder) - wanted.keys():
+        remove(folder, name)
+    for name, size in wanted.items():
+        make(folder, name, size)
+    for claim in new:
         await cluster.create(VOLUMES, volume(claim, folder))
     for name in released(volumes):
-        remove(folder, name)
         await cluster.delete(VOLUMES, name)
 
 

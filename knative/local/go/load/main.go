@@ -18,39 +18,51 @@ import (
 )
 
 var (
-	burned, held, filled, served, orders atomic.Int64 // burned in microseconds, the next three in bytes
-	done                                 atomic.Bool
-	block                                = bytes.Repeat([]byte("load"), 16<<10)
+	burned, held, filled, served, received, orders, done atomic.Int64 // burned in microseconds, the next four in bytes
+	block                                                = bytes.Repeat([]byte("load"), 16<<10)
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "pause" {
+	switch {
+	case len(os.Args) == 2 && os.Args[1] == "pause":
 		pause()
+		return
+	case len(os.Args) == 3 && os.Args[1] == "fetch":
+		fetch(os.Args[2])
 		return
 	}
 	burn := flag.Duration("burn", 0, "CPU time to use up, once")
 	hold := flag.Int64("hold", 0, "bytes of memory to hold")
 	fill := flag.Int64("fill", 0, "bytes to write to -file")
 	file := flag.String("file", "/data/load", "the file to fill")
-	listen := flag.String("listen", ":8080", "where /bytes, /done and /metrics are served")
+	listen := flag.String("listen", ":8080", "where /bytes, /sink, /order and /metrics are served")
 	flag.Parse()
 	http.HandleFunc("/bytes", serve)
+	http.HandleFunc("/sink", sink)
 	http.HandleFunc("/order", func(http.ResponseWriter, *http.Request) { orders.Add(1) })
-	http.HandleFunc("/done", func(w http.ResponseWriter, _ *http.Request) {
-		if !done.Load() {
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
-	})
 	http.HandleFunc("/metrics", metrics)
 	go work(*burn, *hold, *fill, *file)
 	log.Fatal(http.ListenAndServe(*listen, nil))
 }
 
-// pause holds the namespaces of a pod open, and reaps what its containers leave.
+// pause holds the namespaces of a pod open.
 func pause() {
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, syscall.SIGINT, syscall.SIGTERM)
 	<-ended
+}
+
+// fetch is what `kubectl exec` runs: there is no shell in the image.
+func fetch(url string) {
+	answer, err := (&http.Client{Timeout: 5 * time.Second}).Get(url)
+	if err != nil {
+		log.Fatal(err)
+	}
+	size, err := io.Copy(io.Discard, answer.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(answer.StatusCode, size)
 }
 
 var kept []byte // reachable for as long as the process lives
@@ -71,7 +83,7 @@ func work(burn time.Duration, hold, fill int64, file string) {
 			kept = kept[:hold]
 		}
 	}
-	done.Store(true)
+	done.Store(1)
 }
 
 func write(name string, size int64) error {
@@ -117,13 +129,23 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func sink(w http.ResponseWriter, r *http.Request) {
+	size, err := io.Copy(io.Discard, r.Body)
+	received.Add(size)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	}
+}
+
 func metrics(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+	counter(w, "load_done", "gauge", "1 when all that was asked for has been used up", float64(done.Load()))
 	counter(w, "load_cpu_seconds_total", "counter", "CPU time of the process", used().Seconds())
 	counter(w, "load_burned_seconds_total", "counter", "CPU time burned on purpose", float64(burned.Load())/1e6)
 	counter(w, "load_held_bytes", "gauge", "memory held", float64(held.Load()))
 	counter(w, "load_filled_bytes", "gauge", "bytes written to the file", float64(filled.Load()))
 	counter(w, "load_served_bytes_total", "counter", "bytes served", float64(served.Load()))
+	counter(w, "load_received_bytes_total", "counter", "bytes received", float64(received.Load()))
 	counter(w, "load_orders_total", "counter", "calls of /order", float64(orders.Load()))
 }
 
