@@ -12,10 +12,11 @@ from knative.local.build import BuildError
 from knative.local.build import build as build_tools
 from knative.local.layout import PORT
 from knative.local.node.node import Node
+from knative.local.node.requirements import missing
 from knative.local.run import tour
 from knative.local.stack import Stack
 from knative.local.tools import MODULES, NODE_MODULES, cache
-from knative.local.waiting import StackError
+from knative.local.waiting import StackError, say
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -85,6 +86,9 @@ def logs(name: Annotated[str, typer.Argument(help="A process; all if absent.")] 
 @app.command()
 def build(*, node: Annotated[bool, typer.Option("--node", help="A real node's, too.")] = False) -> None:
     """Build the programs that are missing."""
+    if node and (reason := missing()):
+        say(f"not built for a real node: {reason}")
+        node = False
     tools = build_tools((*MODULES, *NODE_MODULES) if node else MODULES)
     print(f"{len(tools.programs)} programs in {cache() / 'tools'}")
 
