@@ -63,12 +63,17 @@ async def loaded(world: World, name: str, **spec: Any) -> Load:
     await world.offered(KIND, {"url": "file:///tests/charts/load"}, policies=POLICIES)
     await world.order(KIND, name, **spec)
     namespace = (await world.ready(KIND, name))["status"]["release"]["namespace"]
-    (pod,) = (await world.cluster.list(PODS, namespace))["items"]
+
+    async def running() -> Object | None:
+        """One pod, and not one that went down with another node."""
+        pods = (await world.cluster.list(PODS, namespace))["items"]
+        return pods[0] if [each["status"]["phase"] for each in pods] == ["Running"] else None
+
+    pod = await world.eventually(running, f"the pod of {name} runs")
     found = Load(world, name, namespace, pod["metadata"]["name"], pod["status"]["podIP"])
 
     async def done() -> bool:
-        used = found.used()
-        return used.get("done", 0) == 1
+        return found.used().get("done") == 1
 
     await world.eventually(done, f"{name} is done")
     return found

@@ -93,7 +93,7 @@ def inside(place: Place) -> list[str]:
 def alone() -> list[str]:
     """Prefix of a command whose mounts, and those of its children, are seen by nobody else."""
     covers = " && ".join(f"mount -t tmpfs tmpfs {directory}" for directory in COVERED)
-    return ["unshare", "--mount", "--propagation=private", "sh", "-c", f'{covers} && exec "$@"', "sh"]
+    return ["unshare", "--mount", "--propagation=slave", "sh", "-c", f'{covers} && exec "$@"', "sh"]
 
 
 def _claims(stack: Layout) -> Iterator[Place]:
