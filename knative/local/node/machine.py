@@ -34,6 +34,8 @@ SETTINGS = (  # that a kubelet changes for the whole machine
     "kernel/keys/root_maxbytes",
 )
 NAMESPACES = Path("/run/netns")
+ROUTING = ("net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables")
+"""Of the node's own network: between its pods, also by way of a Service."""
 COVERED = ("/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers")
 """Where containerd and the kubelet write whatever they are told; the node sees an empty file system there."""
 LIMIT = 20.0
@@ -114,8 +116,7 @@ def _make_network(place: Place) -> None:
     for link in ("eth0", "lo"):
         _ip("-n", name, "link", "set", link, "up")
     _ip("route", "add", place.pods, "via", place.address, "dev", name)
-    for setting in ("ip_forward", "bridge/bridge-nf-call-iptables"):
-        path = KERNEL / "net" / ("ipv4" if setting == "ip_forward" else "") / setting
+    for path in (KERNEL / name for name in ROUTING):
         if path.exists():
             _run(*inside(place), "sh", "-c", f"echo 1 > {path}")
 
