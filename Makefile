@@ -21,10 +21,10 @@ LOCAL_STACK := $(BIN)/python -m knative.local
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build image up down status restart logs run test bench lint format types lock generate clean
+.PHONY: help setup build image up down status restart logs run test node node-down test-node bench lint format types lock generate clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  LOCAL=dir PORT=n choose another place and other ports, so that two stacks can run side by side"
 
 setup: $(READY) ## the Python environment in .venv, from requirements.txt with its hashes
@@ -57,8 +57,18 @@ logs: $(READY) ## follow its logs; NAME=functions for one of them
 run: $(READY) ## start it, run the example, and say how to go on; Ctrl-C stops it
 	@$(LOCAL_STACK) run
 
+node: $(READY) ## add a real node to it (root): docs/node.md says what that does to the machine
+	@$(LOCAL_STACK) node
+
+node-down: $(READY) ## take the real node away
+	@$(LOCAL_STACK) node-down
+
 test: build ## all tests, on real stacks of their own; TESTS=tests/functions for some
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+
+test-node: $(READY) ## the tests that need a real node (root)
+	@$(LOCAL_STACK) build --node
+	@$(BIN)/python -m pytest -m node tests/node
 
 bench: build ## how fast it is
 	@$(BIN)/python -m tests.bench

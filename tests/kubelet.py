@@ -1,8 +1,6 @@
 """A stand-in kubelet: /stats/summary over HTTPS, from a script, reached through a real API server's node proxy."""
 
 import asyncio
-import datetime
-import ipaddress
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -10,12 +8,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
+from knative.local.credentials import issue
 from shared.cluster import Cluster
 from shared.resources import NODES
 
@@ -38,12 +32,12 @@ class Kubelet:
     _runner: web.AppRunner | None = None
     _released: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def start(self, folder: Path) -> Self:
+    async def start(self, certificates: Path) -> Self:
         app = web.Application()
         app.router.add_get("/stats/summary", self._answer)
         self._runner = web.AppRunner(app, shutdown_timeout=1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=secure(folder)).start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=secure(certificates, self.node)).start()
         self.port = self._runner.addresses[0][1]
         return self
 
@@ -79,26 +73,9 @@ class Kubelet:
         await cluster.delete(NODES, self.node)
 
 
-def secure(folder: Path) -> ssl.SSLContext:
-    """With a certificate that nobody signed: the API server of a local stack asks for none."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stand-in kubelet")])
-    now = datetime.datetime.now(datetime.UTC)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(address, critical=False)
-        .sign(key, SHA256())
-    )
-    file = folder / "kubelet.pem"
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    file.write_bytes(private + certificate.public_bytes(Encoding.PEM))
+def secure(certificates: Path, node: str) -> ssl.SSLContext:
+    """With a certificate of the stack's authority: its API server trusts no other kubelet."""
+    issue(certificates, node, f"system:node:{node}", "system:nodes", addresses=[HERE])
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(file)
+    context.load_cert_chain(certificates / f"{node}.crt", certificates / f"{node}.key")
     return context

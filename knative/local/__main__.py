@@ -11,10 +11,12 @@ import typer
 from knative.local.build import BuildError
 from knative.local.build import build as build_tools
 from knative.local.layout import PORT
+from knative.local.node.node import Node
+from knative.local.node.requirements import missing
 from knative.local.run import tour
 from knative.local.stack import Stack
-from knative.local.tools import cache
-from knative.local.waiting import StackError
+from knative.local.tools import MODULES, NODE_MODULES, cache
+from knative.local.waiting import StackError, say
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -38,9 +40,22 @@ def down(local: Local = LOCAL) -> None:
 
 
 @app.command()
+def node(local: Local = LOCAL, port: Port = None, functions: Functions = "all") -> None:
+    """Add a real node (root): containerd, kubelet, kube-proxy. Starts the stack if need be."""
+    Node(Stack(local, port, each=functions == "each")).up()
+
+
+@app.command()
+def node_down(local: Local = LOCAL) -> None:
+    """Take the real node away and put the machine back as it was."""
+    Node(Stack(local)).down()
+
+
+@app.command()
 def status(local: Local = LOCAL) -> None:
     """Show the processes. Exit code 1 if one is not running."""
-    processes = Stack(local).status()
+    stack = Stack(local)
+    processes = [*stack.status(), *Node(stack).status()]
     if not processes:
         raise SystemExit(f"nothing is up in {local.absolute()}")
     for process in processes:
@@ -57,9 +72,10 @@ def restart(name: str, local: Local = LOCAL) -> None:
 @app.command()
 def logs(name: Annotated[str, typer.Argument(help="A process; all if absent.")] = "*", local: Local = LOCAL) -> None:
     """Follow the log of a process."""
-    files = sorted((local / "logs").glob(f"{name}.log"))
+    folders = (local / "logs", local / "node/logs")
+    files = sorted(path for folder in folders for path in folder.glob(f"{name}.log"))
     if not files:
-        known = sorted(path.stem for path in (local / "logs").glob("*.log"))
+        known = sorted(path.stem for folder in folders for path in folder.glob("*.log"))
         raise SystemExit(f"no log of {name}; there are: {', '.join(known) or 'none'}")
     try:
         subprocess.run(["tail", "-n", "50", "-F", *files], check=False)
@@ -68,9 +84,12 @@ def logs(name: Annotated[str, typer.Argument(help="A process; all if absent.")] 
 
 
 @app.command()
-def build() -> None:
+def build(*, node: Annotated[bool, typer.Option("--node", help="A real node's, too.")] = False) -> None:
     """Build the programs that are missing."""
-    tools = build_tools()
+    if node and (reason := missing()):
+        say(f"not built for a real node: {reason}")
+        node = False
+    tools = build_tools((*MODULES, *NODE_MODULES) if node else MODULES)
     print(f"{len(tools.programs)} programs in {cache() / 'tools'}")
 
 

@@ -24,14 +24,16 @@ class BuildError(Exception):
     """A tool could not be built; the message says which and shows why."""
 
 
-def build() -> Tools:
+def build(modules: tuple[Module, ...] = MODULES) -> Tools:
     """All programs, built if need be. Costs one `go env` when there is nothing to do."""
     go = golang.find()
-    directories = {module.name: module.built(go.version) for module in MODULES}
+    directories = {module.name: module.built(go.version) for module in modules}
     if not all(directory.exists() for directory in directories.values()):
         cache().mkdir(parents=True, exist_ok=True)
         with _alone():
-            _build_missing(go, [module for module in MODULES if not directories[module.name].exists()])
+            missing = [module for module in modules if not directories[module.name].exists()]
+            if missing:  # what another build made meanwhile is not built again
+                _build_missing(go, missing, len(modules))
     return Tools.of(directories)
 
 
@@ -49,12 +51,12 @@ def _alone() -> Iterator[None]:
         lock.release()
 
 
-def _build_missing(go: golang.Go, missing: list[Module]) -> None:
+def _build_missing(go: golang.Go, missing: list[Module], of: int) -> None:
     """Caches of Go's own live and die with this build: they take 7 GB, the programs 0.7."""
     scratch = cache() / "building"
     shutil.rmtree(scratch, ignore_errors=True)  # what a killed build left
     scratch.mkdir(parents=True)
-    _say(f"building {len(missing)} of {len(MODULES)} tool sets with {go.version} into {cache() / 'tools'}")
+    _say(f"building {len(missing)} of {of} tool sets with {go.version} into {cache() / 'tools'}")
     started = time.monotonic()
     try:
         for number, module in enumerate(missing, 1):

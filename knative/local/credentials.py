@@ -3,10 +3,13 @@
 import datetime
 import ipaddress
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import yaml
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -17,6 +20,7 @@ from knative.local.layout import SOURCES, Layout, function_names
 NAMESPACE = "chandlery"
 NAMES = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
 ADDRESSES = ["127.0.0.1", "10.96.0.1"]
+KUBELET_CLIENT = "kube-apiserver-kubelet-client"
 LIFETIME = datetime.timedelta(days=365)
 
 
@@ -70,10 +74,38 @@ def _kubeconfig(layout: Layout, user: str, token: str) -> str:
     )
 
 
-def _certificates(directory: Path) -> None:
-    """An authority, one certificate for the servers and etcd's client, a key that signs service account tokens."""
-    authority = ec.generate_private_key(ec.SECP256R1())
+def issue(
+    directory: Path,
+    name: str,
+    common: str,
+    organization: str = "",
+    *,
+    names: Iterable[str] = (),
+    addresses: Iterable[str] = (),
+) -> None:
+    """A key and a certificate of the authority in the directory; to Kubernetes a user `common` in a group."""
+    ca = x509.load_pem_x509_certificate((directory / "ca.crt").read_bytes())
+    loaded = serialization.load_pem_private_key((directory / "ca.key").read_bytes(), None)
+    authority = cast(ec.EllipticCurvePrivateKey, loaded)
     own = ec.generate_private_key(ec.SECP256R1())
+    hosts = [*map(x509.DNSName, names), *(x509.IPAddress(ipaddress.ip_address(address)) for address in addresses)]
+    purposes = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+    builder = (
+        _builder(_name(common, organization), ca.subject, own.public_key())
+        .add_extension(_usage(sign_certificates=False), critical=True)
+        .add_extension(purposes, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False)
+    )
+    if hosts:
+        builder = builder.add_extension(x509.SubjectAlternativeName(hosts), critical=False)
+    certificate = builder.sign(authority, SHA256())
+    write_private(directory / f"{name}.crt", certificate.public_bytes(Encoding.PEM))
+    write_private(directory / f"{name}.key", _pem(own))
+
+
+def _certificates(directory: Path) -> None:
+    """An authority, certificates of the servers and of their clients, a key that signs service account tokens."""
+    authority = ec.generate_private_key(ec.SECP256R1())
     tokens = ec.generate_private_key(ec.SECP256R1())
     root = _name("chandlery local")
     constraints = x509.BasicConstraints(ca=True, path_length=0)
@@ -84,21 +116,10 @@ def _certificates(directory: Path) -> None:
         .add_extension(signing, critical=True)
         .sign(authority, SHA256())
     )
-    hosts = [*map(x509.DNSName, NAMES), *(x509.IPAddress(ipaddress.ip_address(address)) for address in ADDRESSES)]
-    purposes = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
-    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key())
-    server = (
-        _builder(_name("chandlery local server"), root, own.public_key())
-        .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-        .add_extension(_usage(sign_certificates=False), critical=True)
-        .add_extension(purposes, critical=False)
-        .add_extension(identifier, critical=False)
-        .sign(authority, SHA256())
-    )
     write_private(directory / "ca.crt", ca.public_bytes(Encoding.PEM))
     write_private(directory / "ca.key", _pem(authority))
-    write_private(directory / "server.crt", server.public_bytes(Encoding.PEM))
-    write_private(directory / "server.key", _pem(own))
+    issue(directory, "server", "chandlery local server", names=NAMES, addresses=ADDRESSES)
+    issue(directory, "kubelet-client", KUBELET_CLIENT)  # how the API server shows a kubelet who it is
     write_private(directory / "accounts.key", _pem(tokens))
     public = tokens.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     write_private(directory / "accounts.pub", public)
@@ -132,8 +153,9 @@ def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+def _name(common: str, organization: str = "") -> x509.Name:
+    group = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)] if organization else []
+    return x509.Name([*group, x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -8,6 +8,8 @@ from knative.local.layout import REPOSITORY, SOURCES, Layout, function_names
 from knative.local.tools import Tools
 
 EVENTING_NAMESPACE = "knative-eventing"
+REAL_NODE = "chandlery.dev/real-node"
+"""The label and taint of a node that kwok keeps its hands off."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,14 @@ def _control_plane(layout: Layout, tools: Tools) -> list[Process]:
                 f"--tls-cert-file={crt}",
                 f"--tls-private-key-file={key}",
                 f"--token-auth-file={layout.run / 'tokens.csv'}",
+                # What a kubelet needs: it shows a certificate of the one authority, and asks for one.
+                f"--client-ca-file={ca}",
+                f"--kubelet-certificate-authority={ca}",
+                f"--kubelet-client-certificate={certificates / 'kubelet-client.crt'}",
+                f"--kubelet-client-key={certificates / 'kubelet-client.key'}",
+                "--kubelet-preferred-address-types=InternalIP",
                 "--authorization-mode=Node,RBAC",
+                "--enable-admission-plugins=NodeRestriction",
                 f"--service-account-key-file={certificates / 'accounts.pub'}",
                 f"--service-account-signing-key-file={certificates / 'accounts.key'}",
                 "--service-account-issuer=https://kubernetes.default.svc",
@@ -130,7 +139,7 @@ def _control_plane(layout: Layout, tools: Tools) -> list[Process]:
             [
                 tools["kwok"],
                 f"--kubeconfig={admin}",
-                "--manage-all-nodes",
+                f"--manage-nodes-with-label-selector=!{REAL_NODE}",
                 "--node-lease-duration-seconds=40",
                 f"--config={stages / 'node/fast/node-initialize.yaml'}",
                 f"--config={stages / 'node/heartbeat-with-lease/node-heartbeat-with-lease.yaml'}",

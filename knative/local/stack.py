@@ -15,6 +15,7 @@ from typing import Any
 from knative.local import credentials, manifests, processes
 from knative.local.build import build
 from knative.local.layout import PORT, REPOSITORY, SOURCES, Layout
+from knative.local.node import machine
 from knative.local.supervision import Supervisor
 from knative.local.tools import Tools
 from knative.local.waiting import StackError, answers, free, listening, say, wait
@@ -69,7 +70,8 @@ class Stack:
         self._start_control_plane()
 
     def down(self) -> None:
-        """Stop everything and forget it."""
+        """Stop everything and forget it; a real node beside it, too."""
+        machine.give_back(self.layout)
         self.supervisor.shutdown()
         shutil.rmtree(self.layout.home, ignore_errors=True)
 

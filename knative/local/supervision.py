@@ -43,8 +43,10 @@ class Supervisor:
         sections = [_daemon(self.layout), *(_program(self.layout, process) for process in processes)]
         write_private(self.layout.run / "supervisor.ini", "\n\n".join(sections) + "\n")
 
-    def launch(self) -> None:
-        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.layout.run / "supervisor.ini")]
+    def launch(self, *prefix: str) -> None:
+        """`prefix`: a command that runs it, say in namespaces of its own."""
+        supervisord = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.layout.run / "supervisor.ini")]
+        command = [*prefix, *supervisord]
         environment = {**os.environ, MARK: str(self.layout.home)}
         log = self.layout.log("supervisor-start")
         with log.open("wb") as output:

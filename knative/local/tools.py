@@ -81,6 +81,16 @@ MODULES = (
     ),
 )
 
+# What `make node` needs besides; nothing else builds it.
+NODE_MODULES = (
+    Module(
+        "kube-node",
+        {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kubelet", "kube-proxy")},
+        ldflags=KUBERNETES_VERSION,
+    ),
+    Module("load", {"load": "."}),
+)
+
 
 def cache() -> Path:
     """Outside the work tree, so that a fresh clone finds what an earlier one built."""

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from shared.cluster import Cluster
 from shared.resources import NODES
-from tests.shared.servers import Certificate
+from tests.kubelet import HERE, secure
 
 
 class Kubelet:
@@ -31,7 +31,7 @@ class Kubelet:
 
 
 @asynccontextmanager
-async def kubelet(cluster: Cluster, node: str, folder: Path) -> AsyncIterator[Kubelet]:
+async def kubelet(cluster: Cluster, node: str, certificates: Path) -> AsyncIterator[Kubelet]:
     """As a Node that takes no pods by itself."""
     found = Kubelet()
     app = web.Application()
@@ -39,12 +39,12 @@ async def kubelet(cluster: Cluster, node: str, folder: Path) -> AsyncIterator[Ku
     app.router.add_get("/stats/summary", found.stats)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=Certificate.make(folder).serving())
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=secure(certificates, node))
     await site.start()
     port = runner.addresses[0][1]
     await cluster.apply(NODES, {"metadata": {"name": node}, "spec": {"unschedulable": True}}, "test")
     status = {
-        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+        "addresses": [{"type": "InternalIP", "address": HERE}],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
     }
     try:

@@ -73,7 +73,7 @@ class Sink:
 @dataclass
 class Site:
     cluster: Cluster
-    folder: Path
+    certificates: Path
     sink: Sink
     brokers: Brokers
     rounds: Rounds = field(default_factory=Rounds)
@@ -102,7 +102,7 @@ class Site:
 
     async def kubelet(self) -> Kubelet:
         name = f"kubelet-{self.id}-{len(self.kubelets)}"
-        found = await Kubelet(name, {"pods": []}).start(self.folder)
+        found = await Kubelet(name, {"pods": []}).start(self.certificates)
         await found.join(self.cluster)
         self.kubelets.append(found)
         return found
@@ -212,11 +212,11 @@ def disturbed(told: list[UsageMeasured], seed: int) -> list[UsageMeasured]:
 
 
 @contextlib.asynccontextmanager
-async def site_of(cluster: Cluster, folder: Path) -> AsyncIterator[Site]:
+async def site_of(cluster: Cluster, certificates: Path) -> AsyncIterator[Site]:
     sink = Sink()
     async with aiohttp.ClientSession() as session:
         brokers = Brokers(cluster, session, {"usage": await sink.start()})
-        site = Site(cluster, folder, sink, brokers)
+        site = Site(cluster, certificates, sink, brokers)
         await site.open()
         yield site
         await site.close()

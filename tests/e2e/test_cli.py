@@ -179,7 +179,7 @@ async def test_logs_are_found_without_knowing_where_the_pods_are(world: World, t
     admin = world.stack.layout.kubeconfig
     _, release = await ordered(world, "hello")
     node = f"node-{world.id}"
-    async with kubelet(world.cluster, node, tmp_path) as found:
+    async with kubelet(world.cluster, node, world.stack.layout.certificates) as found:
         containers = [{"name": "main", "image": "x", "resources": {"limits": {"cpu": "1m", "memory": "1Mi"}}}]
         body = {
             "metadata": {"name": "talks", "namespace": release},

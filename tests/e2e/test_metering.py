@@ -23,6 +23,7 @@ from events.readings import (
 from events.ticks import Ticked
 from events.usage import UsageMeasured
 from functions.close_windows import close_windows
+from knative.local.stack import Stack
 from shared.cluster import Cluster
 from shared.metering.ledger import Ledger
 from shared.resources import PODS
@@ -38,8 +39,8 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-async def site(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Site]:
-    async with site_of(cluster, tmp_path) as found:
+async def site(cluster: Cluster, stack: Stack) -> AsyncIterator[Site]:
+    async with site_of(cluster, stack.layout.certificates) as found:
         yield found
 
 
@@ -277,7 +278,7 @@ def says(pod: dict[str, Any], now: datetime, cpu: int) -> dict[str, Any]:
 
 @pytest.fixture
 async def metered(world: World, tmp_path: Path) -> AsyncIterator[Metered]:
-    kubelet = await Kubelet(f"kubelet-{world.id}").start(tmp_path)
+    kubelet = await Kubelet(f"kubelet-{world.id}").start(world.stack.layout.certificates)
     await kubelet.join(world.cluster, schedulable=True)
     pods = {
         "nodeSelector": {"kubernetes.io/hostname": kubelet.node},

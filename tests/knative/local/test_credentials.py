@@ -46,6 +46,23 @@ def test_the_server_certificate_is_signed_by_the_authority_and_names_loopback(la
     assert "127.0.0.1" in map(str, names.get_values_for_type(x509.IPAddress))
 
 
+def test_the_api_server_is_to_a_kubelet_a_user_of_its_own_and_no_server(layout: Layout) -> None:
+    ca, shown = (
+        x509.load_pem_x509_certificate((layout.certificates / name).read_bytes())
+        for name in ("ca.crt", "kubelet-client.crt")
+    )
+    shown.verify_directly_issued_by(ca)
+    assert shown.subject.rfc4514_string() == f"CN={credentials.KUBELET_CLIENT}"
+    with pytest.raises(x509.ExtensionNotFound):
+        shown.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+
+
+def test_a_node_is_known_by_its_group(layout: Layout) -> None:
+    credentials.issue(layout.certificates, "kubelet", "system:node:a", "system:nodes", addresses=["198.18.1.2"])
+    subject = x509.load_pem_x509_certificate((layout.certificates / "kubelet.crt").read_bytes()).subject
+    assert subject.rfc4514_string() == "CN=system:node:a,O=system:nodes"
+
+
 def test_our_processes_are_service_accounts_and_not_administrators(layout: Layout) -> None:
     rows = list(csv.reader((layout.run / "tokens.csv").read_text().splitlines()))
     administrators = [user for _, user, _, groups in rows if "system:masters" in groups.split(",")]

@@ -1,0 +1,3 @@
+module chandlery.dev/local/load
+
+go 1.25.0

@@ -1,0 +1,41 @@
+"""Every process of a node, under a supervisor of its own."""
+
+import sys
+from pathlib import Path
+
+from knative.local.node.machine import inside
+from knative.local.node.place import NAME, Place
+from knative.local.processes import REAL_NODE, Process
+from knative.local.tools import Tools
+
+ORDER = ("relay", "containerd", "kubelet", "kube-proxy", "volumes")
+
+
+def table(place: Place, tools: Tools) -> list[Process]:
+    run, home = place.layout.run, place.layout.home
+    module, port = [sys.executable, "-m"], place.stack.port("apiserver")
+    kubelet = [
+        tools["kubelet"],
+        f"--config={run / 'kubelet.json'}",
+        f"--kubeconfig={run / 'kubelet.kubeconfig'}",
+        f"--root-dir={home / 'kubelet'}",
+        f"--cert-dir={run}",
+        f"--hostname-override={NAME}",
+        f"--node-ip={place.address}",
+        f"--node-labels={REAL_NODE}=",
+        "--housekeeping-interval=5s",
+        f"--containerd={place.containerd}",  # without it there are no network figures, and nothing else looks wrong
+    ]
+    proxy = [tools["kube-proxy"], f"--config={run / 'kube-proxy.json'}"]
+    volumes = ["knative.local.node.volumes", str(place.stack.kubeconfig), str(place.volumes)]
+    return [
+        Process("relay", [*module, "knative.local.node.relay", f"{place.gateway}:{port}", str(port)]),
+        Process("containerd", [*inside(place), "containerd", f"--config={run / 'containerd.toml'}"]),
+        Process("kubelet", [*inside(place), *kubelet]),
+        Process("kube-proxy", [*inside(place), *proxy]),
+        Process("volumes", [*module, *volumes]),
+    ]
+
+
+def importing(place: Place, archive: Path) -> list[str]:
+    return ["ctr", f"--address={place.containerd}", "--namespace=k8s.io", "images", "import", str(archive)]
