@@ -168,7 +168,9 @@ async def settled(target: Target, ids: Iterable[Id], limit: float, say: Say) -> 
         if last:
             break
     lines = "\n".join(f"  {each}: {reason}" for each, reason in why.items())
-    raise RetryLater(f"not ready within {limit:g} s; the rest is installed, and this may be run again:\n{lines}")
+    raise RetryLater(
+        f"not ready within {limit:g} s; `chandlery doctor` may know why, and this may be run again:\n{lines}"
+    )
 
 
 async def gone(target: Target, ids: Iterable[Id], limit: float, say: Say) -> list[Id]:

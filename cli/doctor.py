@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from cli import output, session
-from cli.checks import eventing, kubernetes, ledger, metrics, network, ours, rights, streams
+from cli.checks import eventing, kubernetes, ledger, metrics, network, ours, rights, streams, workloads
 from cli.checks.finding import Finding, missing, unknown
 from shared.cluster import Cluster
 from shared.errors import ApiError, RetryLater
@@ -24,6 +24,7 @@ CHECKS: dict[str, Check] = {
     "nats": streams.look,
     "kinds": ours.look,
     "rights": rights.look,
+    "functions": workloads.look,
     "metrics": metrics.look,
     "ledger": ledger.look,
 }

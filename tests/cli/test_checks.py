@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from cli import kinds
-from cli.checks import eventing, kubernetes, ledger, metrics, network, ours, rights, streams
+from cli.checks import eventing, kubernetes, ledger, metrics, network, ours, rights, streams, workloads
 from cli.checks.finding import Finding
 from shared.crds import offering_crd
 from tests.cli.test_finding import found, group
@@ -148,6 +148,20 @@ def test_kinds_of_another_version_are_told_from_ours() -> None:
     schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object"}}}}
     old = wanted["spec"] | {"versions": [wanted["spec"]["versions"][0] | {"schema": schema}]}
     assert ours.judged(wanted, {"spec": old, "status": established}).fix == "chandlery upgrade"
+
+
+def test_our_own_pods_are_looked_at() -> None:
+    ready = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+    up = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "resync"}, "status": ready}
+    down = up | {"status": {"observedGeneration": 1}}
+    assert workloads.judged([]).state == "unknown"
+    assert workloads.judged([up]).state == "ok"
+    assert workloads.judged([up, down]) == Finding(
+        "functions",
+        "missing",
+        "deployment resync is not ready: deployment resync: 0 of 1 pods are updated",
+        "kubectl -n chandlery describe pods -l app.kubernetes.io/name=resync",
+    )
 
 
 def test_no_password_is_shown() -> None:

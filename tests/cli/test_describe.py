@@ -88,9 +88,8 @@ def test_the_tree_follows_owners() -> None:
         of_kind("Widget", "orphan", "of-another-namespace", "x.example.com/v1"),
     ]
     inside[3]["metadata"]["labels"] = {"owner": "helm"}
-    home = tree.home(
-        "r", ["deployment.apps/web", "service/gone", "secret/hidden"], inside, {"service", "deployment.apps"}
-    )
+    inventory = ["deployment.apps/web", "service/gone", "secret/hidden"]
+    home = tree.home("r", inventory, inside, {"service", "deployment.apps"})
     assert home.document() == {
         "object": "Namespace r",
         "owns": [
