@@ -88,8 +88,7 @@ async def put(
     with progress() as say:
         await all_of(target, overlay, bodies, before, say)
         await applying.settled(target, ids, timeout, say)
-        for each in obsolete:
-            await target.delete(each)
+        await taken_away(target, obsolete, ids, timeout, say)
         await installation.write(cluster, overlay, ids, complete=True)
     print(f"installed: {counted(ids)}" + (f"; taken away: {counted(obsolete)}" if obsolete else ""))
 
@@ -105,6 +104,15 @@ async def all_of(target: Target, overlay: str, bodies: list[Object], before: Ins
             await installation.write(target.cluster, overlay, ids, complete=False)
         if kind == "CustomResourceDefinition":
             await applying.settled(target, [bundle.id_of(body) for body in stage], applying.PATIENCE, say)
+
+
+async def taken_away(target: Target, obsolete: list[Id], ids: list[Id], limit: float, say: Say) -> None:
+    """Last, for until then the old may have been in use; whether anything still needs it shows only now."""
+    if not obsolete:
+        return
+    say(f"deleting {counted(obsolete)}")
+    await asyncio.gather(*[target.delete(each) for each in obsolete])
+    await applying.settled(target, ids, limit, say)
 
 
 async def one(target: Target, body: Object) -> None:

@@ -3,15 +3,17 @@
 import asyncio
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kubernetes.aio.config import ConfigException, list_kube_config_contexts
 
 from shared.cluster import Cluster, Object
-from shared.errors import ApiError, NotFound, Refused
+from shared.errors import ApiError, Busy, NotFound, Refused
 from shared.resources import Resource
 
 T = TypeVar("T")
+
+PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
 
 
 def run(work: Callable[[Cluster], Awaitable[T]]) -> T:
@@ -19,7 +21,7 @@ def run(work: Callable[[Cluster], Awaitable[T]]) -> T:
 
     async def session() -> T:
         with warnings.catch_warnings(action="ignore"):  # the error says it all
-            cluster = await Cluster.open()
+            cluster = await Patient.open()
         try:
             return await work(cluster)
         finally:
@@ -46,6 +48,18 @@ def home() -> str:
     except (ConfigException, OSError):
         return "default"  # in a pod
     return str((active or {}).get("context", {}).get("namespace") or "default")
+
+
+class Patient(Cluster):
+    """For people, who would only type it again."""
+
+    async def _request(self, *arguments: Any, **more: Any) -> Object:
+        for pause in PAUSES:
+            try:
+                return await super()._request(*arguments, **more)
+            except Busy:
+                await asyncio.sleep(pause)
+        return await super()._request(*arguments, **more)
 
 
 class Sight:

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio import client, config
 
-from shared.errors import ApiError, Conflict, Gone, Invalid, NotFound, RetryLater
+from shared.errors import ApiError, Busy, Conflict, Gone, Invalid, NotFound, RetryLater
 from shared.resources import SERVICE_ACCOUNTS, Resource
 
 Object = dict[str, Any]
@@ -279,7 +279,9 @@ def raise_for(status: int, data: bytes) -> None:
     if status == 500 and (untyped := UNTYPED.search(message)):  # what an apply gets for a body that breaks the schema
         cause = {"field": untyped[1], "message": untyped[2]}
         raise Invalid(422, "Invalid", message, {"causes": [cause]})
-    if status in (429, 500, 502, 503, 504):
+    if status == 429:
+        raise Busy(f"the API server answered {status}: {message}")
+    if status in (500, 502, 503, 504):
         raise RetryLater(f"the API server answered {status}: {message}")
     raise ERRORS.get(status, ApiError)(status, answer.get("reason", ""), message, answer.get("details"))
 

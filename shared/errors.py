@@ -9,6 +9,10 @@ class RetryLater(Exception):
         self.after = after
 
 
+class Busy(RetryLater):
+    """It was not even begun: the same request will do in a moment, as when a kind is only just being served."""
+
+
 class Refused(Exception):
     """The request is wrong. `reason` is a condition's CamelCase word; the message names field, cause and fix."""
 
