@@ -59,7 +59,7 @@ def show(page: Page, how: output.Format) -> None:
 async def read(cluster: Cluster, said: str, namespace: str | None) -> Page:
     sight = Sight(cluster)
     served = await kinds.served(cluster)
-    found = await finding.find(sight, said, namespace, served, instance=False)
+    found = await finding.find(cluster, said, namespace, served, instance=False)
     page = common(found)
     if found.kind.of_instances:
         instance = Instance.model_validate(found.body)

@@ -9,7 +9,7 @@ import typer
 from cli import kinds, session
 from cli.kinds import Kind
 from cli.session import Sight
-from shared.cluster import Object
+from shared.cluster import Cluster, Object
 from shared.errors import Refused
 
 Instance = Annotated[
@@ -47,8 +47,11 @@ def parts(said: str, namespace: str | None, served: list[Kind]) -> Named:
     return None, first, name
 
 
-async def find(sight: Sight, said: str, namespace: str | None, served: list[Kind], *, instance: bool = True) -> Found:
+async def find(
+    cluster: Cluster, said: str, namespace: str | None, served: list[Kind], *, instance: bool = True
+) -> Found:
     """The one object that is meant; raises Refused with what is missing, or what else it might be."""
+    sight = Sight(cluster)  # of its own: kinds that are not meant are nobody's business
     kind, where, name = parts(said, namespace, served)
     there = where or session.home()
     candidates = [kinds.named(kind, served)] if kind else kinds.of_instances(served)

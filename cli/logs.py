@@ -60,7 +60,7 @@ async def chosen(
 ) -> tuple[str, list[Source]]:
     """The release namespace, and whose logs; raises Refused with what there is instead."""
     sight = Sight(cluster)
-    found = await finding.find(sight, said, namespace, await kinds.served(cluster))
+    found = await finding.find(cluster, said, namespace, await kinds.served(cluster))
     where = Instance.model_validate(found.body).status.release.namespace
     if not where:
         raise Refused("NotFound", f"{said} has no release yet; `chandlery describe {said}` says why")

@@ -79,7 +79,7 @@ def label(node: Node) -> Text:
 async def owned(cluster: Cluster, said: str, namespace: str | None) -> tuple[Node, list[str]]:
     sight = Sight(cluster)
     served = await kinds.served(cluster)
-    found = await finding.find(sight, said, namespace, served)
+    found = await finding.find(cluster, said, namespace, served)
     instance = Instance.model_validate(found.body)
     release = instance.status.release.namespace
     inside = await everything(sight, release, served) if release else []

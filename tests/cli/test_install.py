@@ -84,6 +84,7 @@ async def test_an_upgrade_changes_what_can_not_be_changed_and_takes_away_what_is
     world: World, tmp_path: Path
 ) -> None:
     own = world.stack
+    done(own, "upgrade", overlay(tmp_path))
     done(own, "uninstall", "--yes")
     dry = done(own, "install", overlay(tmp_path), "--dry-run")
     assert "change  CustomResourceDefinition.apiextensions.k8s.io/offerings.chandlery.dev" in dry.out

@@ -1,5 +1,6 @@
 """The part of a kubelet that people read: logs and statistics, over the API that the API server asks it by."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,6 +31,12 @@ class Kubelet:
         return web.Response(text=json.dumps({"node": {"nodeName": "x"}, "pods": []}))
 
 
+async def initialised(cluster: Cluster, node: str) -> bool:
+    """By kwok, which looks after all nodes, and says nothing of addresses."""
+    found = await cluster.get(NODES, node) or {}
+    return any(each["type"] == "Ready" for each in found.get("status", {}).get("conditions") or ())
+
+
 @asynccontextmanager
 async def kubelet(cluster: Cluster, node: str, certificates: Path) -> AsyncIterator[Kubelet]:
     """As a Node that takes no pods by itself."""
@@ -47,6 +54,8 @@ async def kubelet(cluster: Cluster, node: str, certificates: Path) -> AsyncItera
         "addresses": [{"type": "InternalIP", "address": HERE}],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
     }
+    while not await initialised(cluster, node):
+        await asyncio.sleep(0.05)
     try:
         await cluster.apply_status(NODES, {"metadata": {"name": node}, "status": status}, "test")
         yield found

@@ -195,7 +195,8 @@ async def test_logs_are_found_without_knowing_where_the_pods_are(world: World, t
         found.said = {("talks", ""): ["one", "two \x1b[31m", "three"], ("talks", "previous"): ["before"]}
 
         where = f"{world.namespace}/one"
-        assert (await chandlery(admin, "logs", where, "--pod", "talks")).out == "one\ntwo \x1b[31m\nthree\n"
+        talked = await chandlery(admin, "logs", where, "--pod", "talks")
+        assert talked == Answer(0, "one\ntwo \x1b[31m\nthree\n", "")
         assert (await chandlery(admin, "logs", where, "--pod", "talks", "--tail", "1")).out == "three\n"
         assert (await chandlery(admin, "logs", where, "--pod", "talks", "--previous")).out == "before\n"
         assert (await chandlery(admin, "logs", where, "--pod", "talks", "-f")).out.startswith("one\n")
