@@ -1,6 +1,5 @@
 """The part of a kubelet that people read: logs and statistics, over the API that the API server asks it by."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from cli.applying import trying
 from shared.cluster import Cluster
 from shared.resources import NODES
 from tests.kubelet import HERE, secure
@@ -54,8 +54,9 @@ async def kubelet(cluster: Cluster, node: str, certificates: Path) -> AsyncItera
         "addresses": [{"type": "InternalIP", "address": HERE}],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
     }
-    while not await initialised(cluster, node):
-        await asyncio.sleep(0.05)
+    async for _ in trying(30):
+        if await initialised(cluster, node):
+            break
     try:
         await cluster.apply_status(NODES, {"metadata": {"name": node}, "status": status}, "test")
         yield found
