@@ -42,6 +42,7 @@ COPY events/ events/
 COPY shared/ shared/
 COPY functions/ functions/
 COPY knative/*.py knative/
+COPY knative/base/streams.yaml knative/base/
 COPY cli/ cli/
 # Nothing can be compiled where nothing can be written.
 RUN /opt/chandlery/bin/python -m compileall -q .

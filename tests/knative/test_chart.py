@@ -179,7 +179,7 @@ def test_it_is_installed_changed_and_removed_and_leaves_what_was_ordered(tools: 
 
     done = helm(tools, "upgrade", "chandlery", str(chart.CHART), "--set=logLevel=DEBUG,nats.kind=external", config)
     assert done.returncode == 0, done.stderr
-    (told,) = [each["data"] for each in there(empty, "configmaps", *ours)]
+    (told,) = [each["data"] for each in there(empty, "configmaps", *ours) if each["metadata"]["name"] == "chandlery"]
     assert told["LOG_LEVEL"] == "DEBUG"
     assert there(empty, "statefulsets", *ours) == []
 

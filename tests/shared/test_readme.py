@@ -230,7 +230,8 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=30).map("".join) | st.text())
 def test_any_text_is_read_and_most_of_what_it_names_is_declared(text: str) -> None:
     told = readme.told(text, VALUES)
-    assert set(told) <= {*Names(VALUES).values, ("new", "one")} or "<t" in text
+    # A table within a table has a header that is a row like others.
+    assert set(told) <= {*Names(VALUES).values, ("new", "one"), ("Name",)} or "<t" in text
 
 
 @given(st.text(), st.text())
