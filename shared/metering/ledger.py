@@ -19,7 +19,7 @@ from shared.metering.prices import Charge, Price, charged, periods
 from shared.metering.queries import NodeUsage
 from shared.metering.recording import Recorded
 from shared.metering.sql import engine_for, transaction
-from shared.metering.tables import dirty
+from shared.metering.tables import dirty, readings
 from shared.metering.times import full_hour, hour_of, ms_of, next_hour, time_of
 from shared.metering.usage import Filter, Usage
 
@@ -104,6 +104,11 @@ class Ledger:
             marks = await queries.marks(connection, where or {})
             computed = await windows.compute(connection, marks, next_hour(ms_of(live)), self._max_gap_ms)
             return await queries.corrected(connection, found, computed, since, until, where or {})
+
+    async def readings(self) -> int:
+        """How many there are."""
+        async with transaction(self._engine, reading=True) as connection:
+            return await connection.scalar(select(func.count()).select_from(readings)) or 0
 
     async def behind(self, end: datetime) -> int:
         """How many subjects have hours before `end` that are not in no window yet. An invoice waits for them."""

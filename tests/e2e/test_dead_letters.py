@@ -55,8 +55,12 @@ async def kind(cluster: Cluster, failing: Failing) -> AsyncIterator[str]:
     trigger = {
         "apiVersion": "eventing.knative.dev/v1",
         "kind": "Trigger",
-        "metadata": {"name": name, "namespace": "chandlery", "labels": {"eventing.knative.dev/broker": "usage"}},
-        "spec": {"broker": "usage", "filters": [{"exact": {"type": event_type}}], "subscriber": {"uri": failing.url}},
+        "metadata": {"name": name, "namespace": "chandlery", "labels": {"eventing.knative.dev/broker": "instances"}},
+        "spec": {
+            "broker": "instances",
+            "filters": [{"exact": {"type": event_type}}],
+            "subscriber": {"uri": failing.url},
+        },
     }
     await cluster.create(TRIGGERS, trigger)
 
@@ -88,7 +92,7 @@ async def test_what_fails_is_kept_listed_and_sent_again(stack: Stack, failing: F
         "datacontenttype": "application/json",
     }
     headers, body = to_binary(CloudEvent(sent, {"generation": 7}))
-    url = f"http://{stack.layout.address('ingress')}/chandlery/usage"
+    url = f"http://{stack.layout.address('ingress')}/chandlery/instances"
 
     async def listed() -> list[dict[str, object]]:
         done = await typed(stack, "dead", "--json")
@@ -103,12 +107,12 @@ async def test_what_fails_is_kept_listed_and_sent_again(stack: Stack, failing: F
         assert answer.status == 202
     await until(dead)
     (letter,) = await listed()
-    assert (letter["broker"], letter["code"], letter["event"]["data"]) == ("usage", "500", {"generation": 7})  # type: ignore[index]
+    assert (letter["broker"], letter["code"], letter["event"]["data"]) == ("instances", "500", {"generation": 7})  # type: ignore[index]
     assert len(failing.took) == 4  # once, and three times more
 
     failing.status, tried = 204, len(failing.took)
     done = await typed(stack, "replay", identity[:13])
-    assert (done.returncode, done.stdout) == (0, f"sent {identity} ({kind}) to broker usage again\n")
+    assert (done.returncode, done.stdout) == (0, f"sent {identity} ({kind}) to broker instances again\n")
 
     async def taken() -> bool:
         return len(failing.took) > tried

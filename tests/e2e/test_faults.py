@@ -45,9 +45,9 @@ async def world(fault_stack: Stack, fault_cluster: Cluster) -> AsyncIterator[Wor
     await found.close()
 
 
-async def post(world: World, said: Event, *cause: object) -> None:
+async def post(world: World, said: Event, *cause: object, broker: str = "") -> None:
     """As a source does: to the Broker's ingress; tried again while it is away."""
-    broker = BY_TYPE[said.type].broker
+    broker = broker or BY_TYPE[said.type].broker
     headers, body = to_binary(envelope_of(said, "/chandlery/test", event_id(said.type, *cause)))
     url = f"http://{world.stack.layout.address('ingress')}/chandlery/{broker}"
     async with aiohttp.ClientSession() as session:

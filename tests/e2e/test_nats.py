@@ -365,6 +365,7 @@ def test_the_right_to_act_as_somebody_is_given_for_one_consumer_at_a_time(
     assert fine or "denied request" in said
 
 
+@pytest.mark.xdist_group("faults")
 async def test_hundreds_of_messages_are_all_answered_while_nats_the_source_and_the_function_are_killed(
     fault_stack: Stack,
 ) -> None:
