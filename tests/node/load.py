@@ -14,6 +14,7 @@ from tests.e2e.world import Object, World
 
 KIND = "Load"
 POLICIES = {"pods": {"nodeSelector": {REAL_NODE: ""}, "tolerations": [{"key": REAL_NODE, "operator": "Exists"}]}}
+METERING = {"custom": [{"name": "load_served_bytes_total", "port": "http"}]}
 SAMPLED = 25.0
 """Seconds after which a figure is surely newer than now; most samples are less than 12 s old."""
 
@@ -60,7 +61,7 @@ class Load:
 
 async def loaded(world: World, name: str, **spec: Any) -> Load:
     """Ordered as any instance is, and done with what it has to do."""
-    await world.offered(KIND, {"url": "file:///tests/charts/load"}, policies=POLICIES)
+    await world.offered(KIND, {"url": "file:///tests/charts/load"}, policies=POLICIES, metering=METERING)
     await world.order(KIND, name, **spec)
     namespace = (await world.ready(KIND, name))["status"]["release"]["namespace"]
 
