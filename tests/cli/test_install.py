@@ -90,7 +90,7 @@ async def test_an_upgrade_changes_what_can_not_be_changed_and_takes_away_what_is
     assert "change  CustomResourceDefinition.apiextensions.k8s.io/offerings.chandlery.dev" in dry.out
     assert "create  Broker.eventing.knative.dev/offerings -n chandlery" in dry.out
     installed = done(own, "install", overlay(tmp_path, TRIGGER.replace("BROKER", "offerings")))
-    assert "3 Brokers" in installed.out
+    assert "4 Brokers" in installed.out
     assert "applying 3 CustomResourceDefinitions" in installed.err
     again = chandlery(own, "install", tmp_path)
     assert (again.code, again.out) == (1, "")
