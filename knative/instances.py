@@ -12,7 +12,9 @@ from knative.outbox import Outbox
 from knative.said import Said
 from knative.seen import Api, Bound, Edition, Release, Seen
 from shared import ownership
+from shared.backoff import delays
 from shared.cluster import Cluster
+from shared.errors import ApiError, RetryLater
 from shared.resources import (
     CUSTOM_RESOURCE_DEFINITIONS,
     LIMIT_RANGES,
@@ -22,13 +24,17 @@ from shared.resources import (
     PODS,
     RESOURCE_QUOTAS,
     ROLE_BINDINGS,
+    SELF_SUBJECT_ACCESS_REVIEWS,
     WORKLOADS,
+    Resource,
 )
 from shared.watch import Change, Name, Watch
 
 OURS = {ownership.MANAGED_BY: ownership.MANAGER, ownership.UID: ""}
 BOUNDS = (RESOURCE_QUOTAS, LIMIT_RANGES, NETWORK_POLICIES, ROLE_BINDINGS)
 HELMS = {"app.kubernetes.io/managed-by": "Helm"}
+PATIENCE = 20
+"""How often we ask whether we may see a kind, before we try."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,27 @@ class Instances:
     def _follow(self, api: Api, known: dict[Name, Seen] | None = None) -> None:
         instances = Watch(self._cluster, api.resource, Seen.of, partial(self._instance_changed, api))
         instances.known = known or {}
-        self._followed[api.name] = Followed(api, instances, self._tasks.create_task(instances.run()))
+        self._followed[api.name] = Followed(api, instances, self._tasks.create_task(self._run(instances)))
         self._counts.touch(api.offering, api.version)
+
+    async def _run(self, instances: Watch[Seen]) -> None:
+        """Our right comes a moment after the API does: to ask for it is not to be refused. Should it never come, the
+        watch says so."""
+        pauses = delays(0.1, 1)
+        for _ in range(PATIENCE):
+            if await self._may_see(instances.resource):
+                break
+            await asyncio.sleep(next(pauses))
+        await instances.run()
+
+    async def _may_see(self, kind: Resource) -> bool:
+        asked = {"verb": "list", "group": kind.group, "resource": kind.plural}
+        body = {"metadata": {}, "spec": {"resourceAttributes": asked}}
+        try:
+            found = await self._cluster.create(SELF_SUBJECT_ACCESS_REVIEWS, body)
+        except (ApiError, RetryLater):
+            return False
+        return bool(found["status"]["allowed"])
 
     async def _unfollow(self, api: Api) -> None:
         followed = self._followed.pop(api.name)

@@ -5,6 +5,7 @@ each body twice, and a server-side apply of a plain mapping needs neither.
 """
 
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -35,8 +36,11 @@ class Cluster:
     async def open(cls, kubeconfig: str | None = None) -> Self:
         """As the kubeconfig says (by default $KUBECONFIG), or as the pod's service account."""
         configuration = client.Configuration()
-        named = {"config_file": kubeconfig} if kubeconfig else {}
-        await config.load_config(client_configuration=configuration, **named)
+        if kubeconfig or "KUBECONFIG" in os.environ or "KUBERNETES_SERVICE_HOST" not in os.environ:
+            named = {"config_file": kubeconfig} if kubeconfig else {}
+            await config.load_config(client_configuration=configuration, **named)
+        else:
+            config.load_incluster_config(configuration)
         configuration.connection_pool_maxsize = 0  # aiohttp's word for no limit: what runs at once is bounded elsewhere
         return cls(client.ApiClient(configuration))
 

@@ -31,6 +31,7 @@ from shared.resources import RELEASES_NAMESPACE, SECRETS
 INPUTS = "chandlery.dev/inputs"
 HOLDER = "chandlery.dev/holder"
 HISTORY_MAX = 5
+IN_CLUSTER, POD = "in-cluster.kubeconfig", "/var/run/secrets/kubernetes.io/serviceaccount"
 OUTPUT_LIMIT = 2000
 AT_ONCE = 32
 """Each needs about 60 MB."""
@@ -108,6 +109,7 @@ class Helm:
     @classmethod
     async def open(cls) -> Self:
         helm = cls(await opened(Cluster), await opened(Heartbeat))
+        (helm._home / IN_CLUSTER).write_text(json.dumps(in_cluster(helm._cluster.server)))
         await helm._reviews.start()
         return helm
 
@@ -255,13 +257,23 @@ def within(release: Release, *, timeout: bool = True) -> list[str]:
 
 def environment(home: Path) -> dict[str, str]:
     """Only what Helm needs. Its garbage collector is put off: a run is short (a fifth of its CPU time)."""
-    kept = {
-        name: os.environ[name]
-        for name in ("PATH", "KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "SSL_CERT_FILE")
-        if name in os.environ
-    }
+    kept = {name: os.environ[name] for name in ("PATH", "KUBECONFIG", "SSL_CERT_FILE") if name in os.environ}
+    kept = {"KUBECONFIG": str(home / IN_CLUSTER)} | kept
     homes = {f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
     return kept | homes | {"HOME": str(home), "GOGC": "off", "GOMEMLIMIT": "512MiB", "HELM_DRIVER": "secret"}
+
+
+def in_cluster(server: str) -> Object:
+    """A kubeconfig for pods: Helm forgets that it runs in one as soon as it is told to act as somebody else."""
+    files = {"certificate-authority": f"{POD}/ca.crt", "server": server}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "here", "cluster": files}],
+        "users": [{"name": "pod", "user": {"tokenFile": f"{POD}/token"}}],
+        "contexts": [{"name": "pod", "context": {"cluster": "here", "user": "pod"}}],
+        "current-context": "pod",
+    }
 
 
 def seconds(duration: str) -> float:

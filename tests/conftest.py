@@ -12,6 +12,7 @@ from knative.local.build import build
 from knative.local.stack import Stack
 from shared.cluster import Cluster
 from tests.ports import free_range
+from tests.stacks import hurry
 
 # A busy machine is no failure.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -40,6 +41,7 @@ def stack(shared_folder: Path) -> Iterator[Stack]:
         found = Stack(shared_folder / "stack", None if count else free_range())
         if not count:
             found.up()
+            hurry(found)
         users.write_text(str(count + 1))
     yield found
     with FileLock(shared_folder / "stack.lock"):

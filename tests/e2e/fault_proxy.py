@@ -66,7 +66,7 @@ class FaultProxy:
 
             app = web.Application(client_max_size=64 * 1024 * 1024)
             app.router.add_route("*", "/{path:.*}", forward)
-            runner = web.AppRunner(app)
+            runner = web.AppRunner(app, shutdown_timeout=0.1)  # watches never end by themselves
             await runner.setup()
             # The API server's own certificate: Helm gives its token to nobody without TLS.
             own = SSLContext(PROTOCOL_TLS_SERVER)

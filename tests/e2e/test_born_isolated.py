@@ -74,7 +74,7 @@ def audited_stack(tmp_path_factory: pytest.TempPathFactory, log: Path) -> Iterat
     policy = log.with_name("policy.json")
     policy.write_text(json.dumps(POLICY))
     flags = (f"--audit-policy-file={policy}", f"--audit-log-path={log}", "--audit-log-mode=blocking")
-    found = with_flags(tmp_path_factory.mktemp("audited") / "stack", *flags)
+    found = with_flags(tmp_path_factory.mktemp("audited") / "stack", *flags, kind=Stack)
     yield found
     found.down()
 

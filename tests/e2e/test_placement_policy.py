@@ -26,7 +26,7 @@ GATES = (
 
 @pytest.fixture(scope="module")
 def gated_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    found = with_flags(tmp_path_factory.mktemp("gated") / "stack", *GATES)
+    found = with_flags(tmp_path_factory.mktemp("gated") / "stack", *GATES, kind=Stack)
     kubectl = [str(found.layout.bin / "kubectl"), f"--kubeconfig={found.layout.kubeconfig}"]
     subprocess.run([*kubectl, "apply", "-f", str(COMPONENT)], check=True)
     yield found

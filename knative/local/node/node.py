@@ -22,8 +22,9 @@ LIMIT = 60.0
 
 
 class Node:
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, reached: tuple[str, ...] = ()) -> None:
         self.stack = stack
+        self._reached = reached
         self.supervisor = Supervisor(layout_of(stack.layout))
 
     def up(self) -> None:
@@ -60,7 +61,7 @@ class Node:
     def _start(self, place: Place, tools: Tools) -> None:
         machine.take(place)
         self._configure(place)
-        self.supervisor.configure(processes.table(place, tools))
+        self.supervisor.configure(processes.table(place, tools, self._reached))
         self.supervisor.launch(*machine.alone())
         self._kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", given=configuration.objects(place))
         self.supervisor.start("relay", "containerd", "volumes")

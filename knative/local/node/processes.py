@@ -11,9 +11,10 @@ from knative.local.tools import Tools
 ORDER = ("relay", "containerd", "kubelet", "kube-proxy", "volumes")
 
 
-def table(place: Place, tools: Tools) -> list[Process]:
+def table(place: Place, tools: Tools, reached: tuple[str, ...] = ()) -> list[Process]:
+    """Besides the API server its pods reach those of the stack's ports that are `reached`."""
     run, home = place.layout.run, place.layout.home
-    module, port = [sys.executable, "-m"], place.stack.port("apiserver")
+    module, ports = [sys.executable, "-m"], [str(place.stack.port(name)) for name in ("apiserver", *reached)]
     kubelet = [
         tools["kubelet"],
         f"--config={run / 'kubelet.json'}",
@@ -29,7 +30,7 @@ def table(place: Place, tools: Tools) -> list[Process]:
     proxy = [tools["kube-proxy"], f"--config={run / 'kube-proxy.json'}"]
     volumes = ["knative.local.node.volumes", str(place.stack.kubeconfig), str(place.volumes)]
     return [
-        Process("relay", [*module, "knative.local.node.relay", f"{place.gateway}:{port}", str(port)]),
+        Process("relay", [*module, "knative.local.node.relay", place.gateway, *ports]),
         Process("containerd", [*inside(place), "containerd", f"--config={run / 'containerd.toml'}"]),
         Process("kubelet", [*inside(place), *kubelet]),
         Process("kube-proxy", [*inside(place), *proxy]),

@@ -1,4 +1,4 @@
-"""Lets the node reach the API server, which listens on loopback only: python -m ...relay HOST:PORT TARGET."""
+"""Lets the node reach the API server, which listens on loopback only: python -m ...relay HOST PORT..."""
 
 import asyncio
 import contextlib
@@ -15,12 +15,12 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
         sink.write_eof()
 
 
-async def relay(host: str, port: int, target: int) -> None:
-    """Bytes both ways, until both sides have said all."""
+async def relay(host: str, port: int) -> None:
+    """From `host` to the same port of loopback: bytes both ways, until both sides have said all."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError), contextlib.closing(writer):
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", target)
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
             with contextlib.closing(far_writer):
                 await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
 
@@ -28,6 +28,9 @@ async def relay(host: str, port: int, target: int) -> None:
         await server.serve_forever()
 
 
+async def main(host: str, ports: list[str]) -> None:
+    await asyncio.gather(*[relay(host, int(each)) for each in ports])
+
+
 if __name__ == "__main__":
-    address, _, listened = sys.argv[1].rpartition(":")
-    asyncio.run(relay(address, int(listened), int(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], sys.argv[2:]))
