@@ -20,6 +20,7 @@ from weakref import WeakValueDictionary
 
 import yaml
 
+from shared import tracing
 from shared.cluster import Cluster, Object
 from shared.errors import ApiError, NotFound, RetryLater
 from shared.heartbeat import Heartbeat
@@ -210,6 +211,7 @@ class Helm:
         more: Mapping[str, str] | None = None,
     ) -> str:
         async with self._room, AsyncExitStack() as busy:
+            busy.enter_context(tracing.part(f"helm {arguments[0]}"))
             await busy.enter_async_context(self._busy)
             process = await asyncio.create_subprocess_exec(
                 *DIE_WITH_US,
