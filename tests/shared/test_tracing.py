@@ -1,11 +1,6 @@
 """Which trace something belongs to, and that nothing is told, nor imported, while nobody wants to know."""
 
-import asyncio
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -21,14 +16,12 @@ from events.instances import InstanceAdmitted, InstanceReady, InstanceRequested
 from events.offerings import OfferingApplied
 from events.requests import Found, Message, RequestAnswered
 from events.workloads import WorkloadsChanged
-from knative.local.layout import REPOSITORY
-from knative.local.waiting import free
 from shared import tracing
 from shared.function import envelope_of, reply
 from shared.tracing import Context, trace_of, wish_of
+from tests.alone import AWAY, alone
 from tests.builders import KEY
 from tests.collector import Collector, collecting
-from tests.ports import free_range
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
 UPSTREAM = Context("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
@@ -242,33 +235,7 @@ def test_a_source_tells_what_it_saw_under_the_ids_that_its_event_has(wanted: Non
 
 # As a process
 
-
-@asynccontextmanager
-async def served(folder: Path, environment: dict[str, str]) -> AsyncIterator[tuple[str, int]]:
-    """All functions, with an API server that is away; stopped as Kubernetes does it."""
-    port = free_range()
-    assert free(port)
-    kubeconfig = folder / "kubeconfig"
-    kubeconfig.write_text(
-        '{"clusters": [{"name": "a", "cluster": {"server": "http://127.0.0.1:9"}}], "current-context": "a", '
-        '"contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}], "users": [{"name": "a", "user": {}}]}'
-    )
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "shared.serve", f"--port={port}"),
-        cwd=REPOSITORY,
-        env={"PATH": os.environ["PATH"], "KUBECONFIG": str(kubeconfig), "OTEL_BSP_SCHEDULE_DELAY": "60000"}
-        | environment,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with asyncio.timeout(60):
-            while free(port):  # noqa: ASYNC110 another process
-                await asyncio.sleep(0.1)
-        yield f"http://127.0.0.1:{port}", process.pid
-    finally:
-        process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
-            await process.wait()
+FUNCTION = ("shared.serve", "admit_instance")
 
 
 async def handled(url: str) -> None:
@@ -298,14 +265,15 @@ async def test_while_it_is_off_nothing_is_told_and_no_function_imports_the_sdk(
     tmp_path: Path, collector: Collector, disabled: str
 ) -> None:
     off = {"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url} if disabled else {}
-    async with served(tmp_path, off) as (url, pid):
+    async with alone(tmp_path, *FUNCTION, **off) as (url, pid):
         await handled(url)
         assert not has_the_sdk(pid)
     assert collector.spans == []
 
 
 async def test_what_was_told_last_goes_out_when_it_is_stopped(tmp_path: Path, collector: Collector) -> None:
-    async with served(tmp_path, {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}) as (url, pid):
+    on = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
+    async with alone(tmp_path, *FUNCTION, **on) as (url, pid):
         await handled(url)
         assert has_the_sdk(pid)
     assert [
@@ -318,5 +286,5 @@ async def test_what_was_told_last_goes_out_when_it_is_stopped(tmp_path: Path, co
 
 
 async def test_a_collector_that_is_away_keeps_nobody_from_stopping(tmp_path: Path) -> None:
-    async with served(tmp_path, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}) as (url, _):
+    async with alone(tmp_path, *FUNCTION, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{AWAY}") as (url, _):
         await handled(url)
