@@ -4,6 +4,7 @@ OTLP over HTTP. Its own variables say the rest: OTEL_EXPORTER_OTLP_*, OTEL_TRACE
 OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES.
 """
 
+import logging
 import os
 from contextvars import ContextVar
 from functools import cache
@@ -39,6 +40,10 @@ class Given(IdGenerator):
 
     def generate_trace_id(self) -> int:
         return int(_next.get().trace, 16)
+
+
+# A collector that is away is worth one line for each batch that is lost, and none for each try.
+logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)
 
 
 @cache
