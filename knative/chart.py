@@ -76,6 +76,7 @@ def marked(one: Manifest) -> Manifest:
         found["metadata"].setdefault("annotations", {})[KEEP] = "keep"
     if kind == "ConfigMap" and name == "chandlery":
         found["data"]["LOG_LEVEL"] = "@@logLevel@@"
+        found["data"]["@@tracing@@"] = ""
         if "NATS_CREDS" in found["data"]:
             found["data"]["NATS_URL"] = "@@natsUrl@@"
     if kind == "PersistentVolumeClaim":
@@ -115,6 +116,8 @@ VALUES = {
     "configuration": '{{ include "chandlery.configuration" . | quote }}',
 }
 LINES = {
+    # Values that an upgrade reuses may be older than this one.
+    "tracing": ("with (.Values.tracing).endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}"),
     "ledgerClass": ("with .Values.ledger.storageClass", "storageClassName: {{ . | quote }}"),
     "natsClass": ("with .Values.nats.storageClass", "storageClassName: {{ . | quote }}"),
     "pullPolicy": ("with .Values.image.pullPolicy", "imagePullPolicy: {{ . }}"),

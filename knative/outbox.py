@@ -11,6 +11,7 @@ from cloudevents.http import CloudEvent
 from prometheus_client import Gauge
 
 from knative.said import Said
+from shared import tracing
 from shared.backoff import delays
 from shared.function import envelope_of
 
@@ -62,7 +63,7 @@ class Outbox:
         while key not in self._waiting and len(self._waiting) >= self._limit:
             self._room.clear()
             await self._room.wait()
-        self._waiting[key] = envelope_of(said.event, self._source, said.id)
+        self._waiting[key] = tracing.begun(envelope_of(said.event, self._source, said.id), again=said.again)
         if key not in self._senders:
             self._senders[key] = asyncio.create_task(self._send(key))
 

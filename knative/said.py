@@ -33,6 +33,8 @@ class Said:
     event: Event
     cause: tuple[object, ...]
     """Same cause, same id; something new needs another cause."""
+    again: bool = False
+    """Somebody's wish has been told before; something else is why it is told once more."""
 
     @property
     def id(self) -> str:
@@ -73,7 +75,7 @@ def offering_again(offering: Seen, *why: object) -> Said:
     kind = OfferingWithdrawn if offering.deleting else OfferingApplied
     event = kind(offering=OfferingKey(name=offering.name, uid=offering.uid), generation=offering.generation)
     marks = (offering.marks,) if offering.marks else ()
-    return Said(event, (offering.uid, offering.generation, *marks, *why))
+    return Said(event, (offering.uid, offering.generation, *marks, *why), again=bool(why))
 
 
 def about_api(before: Served | None, after: Served | None, offering: Seen | None) -> Said | None:
@@ -125,7 +127,7 @@ def instance_again(key: InstanceKey, instance: Seen, *why: object) -> Said:
     if instance.deleting:
         return Said(InstanceWithdrawn(instance=key), (key.uid, instance.generation, *marks))
     event = InstanceRequested(instance=key, generation=instance.generation)
-    return Said(event, (key.uid, instance.generation, *marks, *why))
+    return Said(event, (key.uid, instance.generation, *marks, *why), again=bool(why))
 
 
 def peers_changed(key: InstanceKey, before: Seen | None, after: Seen | None) -> Said | None:

@@ -11,6 +11,7 @@ from cloudevents.http import CloudEvent
 from prometheus_client import Counter
 
 from knative.outbox import Answer
+from shared import tracing
 
 SENT = Counter("chandlery_source_events", "Events the sink has taken", ["type"])
 FAILED = Counter("chandlery_source_posts_failed", "Posts the sink did not take", ["answer"])
@@ -60,6 +61,7 @@ class Sink:
         """A sink that is away is worth two lines, however often it is tried."""
         if answer == "taken":
             SENT.labels(event["type"]).inc()
+            tracing.sent(event)
         else:
             FAILED.labels(told).inc()
         if answer == "refused":

@@ -26,7 +26,7 @@ from knative.leader import Lock, lead
 from knative.offerings import Offerings
 from knative.outbox import Outbox
 from knative.sink import Sink
-from shared import logs
+from shared import logs, tracing
 from shared.cluster import Cluster
 from shared.function import probe
 from shared.heartbeat import named_host
@@ -111,6 +111,7 @@ def serve(running: Running, host: str, port: int) -> bool:
         async with running() as (app.state.source, task):
             task.add_done_callback(ended)
             yield
+        await tracing.close()
 
     async def readyz(request: Request) -> Response:
         why = request.app.state.source.unready

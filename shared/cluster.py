@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio import client, config
 
+from shared import tracing
 from shared.errors import ApiError, Busy, Conflict, Gone, Invalid, NotFound, RetryLater
 from shared.resources import SERVICE_ACCOUNTS, Resource
 
@@ -259,8 +260,9 @@ class Cluster:
         if impersonate:
             headers["Impersonate-User"] = impersonate
         try:
-            response = await self._api.call_api(method, url, header_params=headers, body=body, _request_timeout=30)
-            data = await response.read()
+            with tracing.writing(method, path):
+                response = await self._api.call_api(method, url, header_params=headers, body=body, _request_timeout=30)
+                data = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise RetryLater(f"the API server can't be reached: {error!r}") from error
         if response.status >= 400:

@@ -31,6 +31,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from events.base import Event, event_id
+from shared import tracing
 from shared.errors import RetryLater
 from shared.lifetime import opened
 
@@ -87,14 +88,21 @@ def function(
     async def answer(request: Request) -> tuple[str, Response]:
         try:
             envelope = from_http(dict(request.headers), await request.body())
-            structlog.contextvars.bind_contextvars(event_id=envelope["id"], type=envelope["type"])
-            event = parse(envelope, models)
-        except (ValueError, ValidationError, Misdirected) as error:
-            log.warning("refused an event", error=str(error))
-            return "malformed", Response(f"{name}: {error}\n", 400, media_type="text/plain")
         except Exception as error:  # cloudevents raises a family of its own, some of them plain Exceptions
             log.warning("refused a request that is no CloudEvent", error=str(error))
             return "malformed", Response(f"{name}: not a CloudEvent: {error}\n", 400, media_type="text/plain")
+        structlog.contextvars.bind_contextvars(event_id=envelope["id"], type=envelope["type"])
+        with tracing.step(name, envelope):
+            outcome, response, wrong = await handled(envelope)
+            tracing.ended(outcome, wrong)
+        return outcome, response
+
+    async def handled(envelope: CloudEvent) -> tuple[str, Response, Exception | None]:
+        try:
+            event = parse(envelope, models)
+        except (ValueError, ValidationError, Misdirected) as error:
+            log.warning("refused an event", error=str(error))
+            return "malformed", Response(f"{name}: {error}\n", 400, media_type="text/plain"), error
         structlog.contextvars.bind_contextvars(**event.log_fields)
         try:
             async with turns:
@@ -102,16 +110,16 @@ def function(
                 said = await handler(event, *around, *[await opened(client) for client in clients])
         except RetryLater as later:
             log.info("not now", why=str(later))
-            return "later", Response(status_code=503, headers={"Retry-After": str(math.ceil(later.after))})
-        except Exception:
+            return "later", Response(status_code=503, headers={"Retry-After": str(math.ceil(later.after))}), None
+        except Exception as error:
             log.exception("failed")
-            return "failed", Response(status_code=500)
+            return "failed", Response(status_code=500), error
         if said is None:
             log.debug("nothing to tell")
-            return "done", Response(status_code=204)
+            return "done", Response(status_code=204), None
         log.info("said", said=said.type)
-        headers, body = to_binary(reply(name, said, envelope))
-        return "said", Response(body, 200, headers=headers)
+        headers, body = to_binary(tracing.answered(reply(name, said, envelope)))
+        return "said", Response(body, 200, headers=headers), None
 
     return functions_framework.aio.http(main)
 
@@ -141,7 +149,8 @@ def envelope_of(said: Event, source: str, identity: str, **extensions: str) -> C
         "traceparent": f"00-{UUID(identity).hex}-{UUID(identity).hex[:16]}-00",
         **extensions,
     }
-    return CloudEvent(attributes, said.model_dump(mode="json"))
+    found = CloudEvent(attributes, said.model_dump(mode="json"))
+    return found if "traceparent" in extensions else tracing.begun(found)
 
 
 def probe(request: Request) -> Response:

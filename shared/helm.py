@@ -19,7 +19,9 @@ from typing import Any, Self
 from weakref import WeakValueDictionary
 
 import yaml
+from prometheus_client import Gauge
 
+from shared import tracing
 from shared.cluster import Cluster, Object
 from shared.errors import ApiError, NotFound, RetryLater
 from shared.heartbeat import Heartbeat
@@ -28,6 +30,7 @@ from shared.postrender import PostRenderer, Review
 from shared.releases import Release
 from shared.resources import RELEASES_NAMESPACE, SECRETS
 
+RUNS = Gauge("chandlery_helm_runs", "Helm processes at work, or waiting for a hook or a turn at the CPU")
 INPUTS = "chandlery.dev/inputs"
 HOLDER = "chandlery.dev/holder"
 HISTORY_MAX = 5
@@ -211,7 +214,7 @@ class Helm:
         slow: Callable[[], Awaitable[None]] | None = None,
         more: Mapping[str, str] | None = None,
     ) -> str:
-        async with self._room, AsyncExitStack() as busy:
+        async with self._room, told(arguments[0]), AsyncExitStack() as busy:
             await busy.enter_async_context(self._busy)
             process = await asyncio.create_subprocess_exec(
                 *DIE_WITH_US,
@@ -239,6 +242,12 @@ class Helm:
         if process.returncode:
             raise failure(arguments[0], err.decode(errors="replace"))
         return out.decode()
+
+
+@asynccontextmanager
+async def told(verb: str) -> AsyncIterator[None]:
+    with RUNS.track_inprogress(), tracing.part(f"helm {verb}"):
+        yield
 
 
 # A Helm whose parent was killed must not go on: somebody else will pick the release up.

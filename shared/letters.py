@@ -23,7 +23,7 @@ from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared import nats_client, streams
+from shared import nats_client, streams, tracing
 from shared.errors import RetryLater
 from shared.function import probe
 from shared.lifetime import opened
@@ -155,8 +155,10 @@ def keeping(handler: Handler, *clients: type[Any]) -> Callable[[Request], Awaita
             return Response(f"{name}: not a CloudEvent: {error}\n", 400, media_type="text/plain")
         said = {"event_id": found.id, "type": envelope["type"], "failed": found.function, "code": found.code}
         try:
-            async with asyncio.timeout(30):
-                await handler(found, *[await opened(client) for client in clients])
+            with tracing.step(name, envelope):
+                tracing.ended("dead", RuntimeError(f"{found.function} answered {found.code} to the last"))
+                async with asyncio.timeout(30):
+                    await handler(found, *[await opened(client) for client in clients])
         except (RetryLater, TimeoutError) as later:
             # The last place that has it: it is written down here, at least.
             log.error("a dead letter can't be kept", why=str(later), letter=json.loads(to_json(envelope)), **said)

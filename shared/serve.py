@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from shared import logs
+from shared import logs, tracing
 from shared.function import probe
 from shared.lifetime import close_all
 
@@ -33,6 +33,7 @@ def app(wanted: list[str]) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
         await close_all()
+        await tracing.close()
 
     async def probes(request: Request) -> Response:
         return probe(request)

@@ -81,6 +81,7 @@ WRONG = [
     ("image.digest=latest", "digest"),
     ("replicas=3", "replicas"),
     ("ledger.storage=lots", "storage"),
+    ("tracing.endpoint=collector:4317", "endpoint"),
 ]
 
 
@@ -119,6 +120,16 @@ def test_pods_are_replaced_when_their_environment_changes(tools: dict[str, str])
 
     before, after = told(), told("--set=logLevel=DEBUG")
     assert (len(before), len(after), before & after) == (1, 1, set())
+
+
+def test_traces_go_where_it_is_said_and_else_nowhere(tools: dict[str, str]) -> None:
+    def told(*arguments: str) -> set[str | None]:
+        found = [each["data"] for each in rendered(tools, *arguments) if each["kind"] == "ConfigMap" and "data" in each]
+        return {each.get("OTEL_EXPORTER_OTLP_ENDPOINT") for each in found if "LOG_LEVEL" in each}
+
+    assert told() == {None}
+    assert told("--set=tracing=null") == {None}
+    assert told("--set=tracing.endpoint=http://collector:4318") == {"http://collector:4318"}
 
 
 def test_storage_and_secrets_for_pulling_can_be_chosen(tools: dict[str, str]) -> None:

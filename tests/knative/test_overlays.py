@@ -1,5 +1,6 @@
 """Every overlay and every choice of components is something that Kubernetes and Knative take, and hangs together."""
 
+import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -278,3 +279,20 @@ def test_the_install_page_names_every_overlay_and_component() -> None:
     page = (REPOSITORY / "docs/install.md").read_text()
     parts: list[str] = [path.name for path in (KNATIVE / "components").iterdir() if path.name != "pods"]
     assert [each for each in [*parts, *OVERLAYS] if f"`{each}`" not in page] == []
+
+
+def test_traces_are_switched_on_for_all_by_one_component(tools: dict[str, str], tmp_path: Path) -> None:
+    up = os.path.relpath(KNATIVE, tmp_path.resolve())
+    traced = {"resources": [f"{up}/overlays/deployments"], "components": [f"{up}/components/tracing"]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(traced))
+    found = objects(built(tools["kubectl"], tmp_path))
+    (settings,) = [each["data"] for each in found if each["kind"] == "ConfigMap" and "LOG_LEVEL" in each["data"]]
+    assert settings["OTEL_EXPORTER_OTLP_ENDPOINT"].startswith("http://")
+    ours = [one for name, one in containers(found) if name != "nats"]
+    assert {json.dumps(one["envFrom"]) for one in ours} == {'[{"configMapRef": {"name": "chandlery"}}]'}
+
+
+def test_no_policy_of_ours_keeps_pods_from_speaking(tools: dict[str, str]) -> None:
+    """To the API server, charts, and a collector of traces: none of them is known beforehand."""
+    found = [each["spec"] for each in rendered(tools, DEPLOYED) if each["kind"] == "NetworkPolicy"]
+    assert {kind for spec in found for kind in spec["policyTypes"]} == {"Ingress"}

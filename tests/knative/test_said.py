@@ -65,7 +65,7 @@ def test_an_api_that_went_while_its_offering_is_there_is_worth_another_look_at_t
     assert said.about_api(CRD, replace(CRD, version=11), OFFERING) is None
     assert said.about_api(CRD, None, None) is None
     again = said.about_api(CRD, None, OFFERING)
-    assert again == Said(APPLIED, ("o-1", 1, "c-1"))
+    assert again == Said(APPLIED, ("o-1", 1, "c-1"), again=True)
     assert again.id != said.offering_again(OFFERING).id
     withdrawn = said.about_api(CRD, None, replace(OFFERING, deleting=True))
     assert withdrawn and withdrawn.event == OfferingWithdrawn(offering=APPLIED.offering, generation=1)

@@ -7,5 +7,5 @@
 {{- end -}}
 
 {{- define "chandlery.configuration" -}}
-{{ list .Values.logLevel .Values.nats.kind .Values.nats.url | toJson | sha256sum | trunc 16 }}
+{{ list .Values.logLevel .Values.nats.kind .Values.nats.url (.Values.tracing).endpoint | toJson | sha256sum | trunc 16 }}
 {{- end -}}
