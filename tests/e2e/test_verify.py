@@ -152,6 +152,9 @@ async def test_what_is_as_promised_is_told_line_by_line(access: Access) -> None:
     }
     assert {what: told.get(what) for what in expected} == expected
     assert {each["subject"] for each in seen} == {found.full("a"), f"consumer {access.name('a')}"}
+    own = str(access.world.stack.layout.kubeconfig_of("verify-isolation"))
+    code, out = await verify(access, found.called("a"), "--output", "json", KUBECONFIG=own)
+    assert (code, json.loads(out)) == (0, seen), "the function's own rights show it as much"
     said = await found.verified("a", "AsPromised")
     assert said["message"] == "rights, bounds and network are as promised"
 
@@ -159,14 +162,13 @@ async def test_what_is_as_promised_is_told_line_by_line(access: Access) -> None:
 async def test_rights_given_by_hand_are_named_on_whose_namespace_it_is(access: Access) -> None:
     found = await tenancy(access)
     home = found.homes["a"]
-    await bind(access, "a", "cluster-admin", home)
-    await access.world.cluster.delete(ROLE_BINDINGS, "by-hand", home)
     await bind(access, "b", "view", home)
 
     (told,) = await found.wrong("a")
     assert told == f"has ClusterRole view in {home}, by RoleBinding by-hand"
     said = await found.verified("a", "NotIsolated")
-    assert said["message"].startswith(f"{told}: `kubectl delete rolebinding by-hand -n {home}`")
+    assert f"may list pods in {home}: RBAC: allowed by RoleBinding" in said["message"]
+    assert f": `kubectl delete rolebinding by-hand -n {home}`" in said["message"]
     assert conditions(await found.instance("a"))["Ready"]["status"] == "True"  # and it runs on
 
     await access.world.cluster.delete(ROLE_BINDINGS, "by-hand", home)
