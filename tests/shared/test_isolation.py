@@ -1,37 +1,35 @@
-"""What isolates instances, held against what was promised."""
+"""What bounds a release namespace, held against what was promised, and what is said of it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from shared import network, policies
-from shared.isolation import Finding, Home, Question, alike, answered, between, bounds, distinguished, verdict
-from shared.offering import Network
-from shared.resources import NETWORK_POLICIES, RESOURCE_QUOTAS, Resource
+from functions.verify_isolation import lasting
+from shared import policies
+from shared.isolation import ENFORCE, Finding, Home, bounds, concerning, homeless, verdict
+from shared.resources import NETWORK_POLICIES, RESOURCE_QUOTAS, SERVICE_ACCOUNTS, Resource
+from shared.verification import Seen
 from tests.builders import KEY, instance, offering
-
-LEVEL = "pod-security.kubernetes.io/enforce"
-NAME = "kubernetes.io/metadata.name"
 
 
 def stored(resource: Resource, body: dict[str, Any]) -> dict[str, Any]:
-    return {**body, "status": {"used": body["spec"]["hard"]}} if resource == RESOURCE_QUOTAS else body
+    """As the API server gives it back."""
+    return {**body, "status": {"used": {"pods": "0"}, **body["spec"]}} if resource == RESOURCE_QUOTAS else body
 
 
 def home(name: str = "one", *extra: dict[str, Any], peers: tuple[str, ...] = (), **rules: Any) -> Home:
     given = offering(policies={"quota": {"pods": "3"}, "network": rules})
     wanted = policies.wanted(KEY, given, instance(), name, peers)
     found = {resource: stored(resource, body) for resource, body in wanted}
-    return Home(
-        instance=f"team-a/{name}",
-        consumer="team-a",
-        namespace={"metadata": {"name": name, "labels": {LEVEL: "baseline", NAME: name}}},
-        wanted=wanted,
-        labels={LEVEL: "baseline"},
-        found=found,
-        network=(*[body for resource, body in found.items() if resource == NETWORK_POLICIES], *extra),
-        pods=({"app": "web"},),
-    )
+    expected = policies.namespace_object(KEY, given, name)
+    there = {"metadata": {**expected["metadata"], "labels": {**expected["metadata"]["labels"], NAME: name}}}
+    ours = [body for resource, body in found.items() if resource == NETWORK_POLICIES]
+    return Home(f"x/{name}", "team-a", there, expected, wanted, found, (*ours, *extra))
+
+
+NAME = "kubernetes.io/metadata.name"
+QUOTA = home().found[RESOURCE_QUOTAS]
 
 
 def wrong(found: Any) -> list[str]:
@@ -39,95 +37,120 @@ def wrong(found: Any) -> list[str]:
 
 
 def test_what_is_as_promised_is_told_as_denied() -> None:
-    assert {each.verdict for each in bounds(home())} == {"denied"}
-    assert [each.what for each in between([home(), home("two")])] == ["one reaches two"]
+    assert [(each.verdict, each.fix) for each in bounds(home())] == [("denied", "")] * 6
 
 
-def broken(**changes: Any) -> Home:
-    whole = home()
-    return Home(**{**{name: getattr(whole, name) for name in whole.__dataclass_fields__}, **changes})
+def namespace(**changes: Any) -> dict[str, Any]:
+    metadata = home().namespace["metadata"]
+    return {"metadata": {**metadata, **{key: {**metadata[key], **more} for key, more in changes.items()}}}
 
 
-QUOTA = home().found[RESOURCE_QUOTAS]
-BROKEN = [
-    pytest.param({"found": {}}, "is missing", id="everything is gone"),
-    pytest.param({"labels": {LEVEL: "restricted"}}, "is baseline, not restricted", id="Pod Security"),
-    pytest.param(
-        {"found": {**home().found, RESOURCE_QUOTAS: {**QUOTA, "spec": {"hard": {"pods": "9"}}}}},
-        "is not as the Offering says",
-        id="a raised quota",
-    ),
-    pytest.param(
-        {"found": {**home().found, RESOURCE_QUOTAS: {**QUOTA, "status": {}}}}, "is not counted yet", id="not counted"
-    ),
-]
+def without(kind: str, key: str) -> dict[str, Any]:
+    metadata = home().namespace["metadata"]
+    return {"metadata": {**metadata, kind: {name: each for name, each in metadata[kind].items() if name != key}}}
 
 
-@pytest.mark.parametrize(("changes", "said"), BROKEN)
-def test_what_is_not_as_promised_is_named(changes: dict[str, Any], said: str) -> None:
-    found = wrong(bounds(broken(**changes)))
-    assert found
-    assert all(said in each for each in found)
-
-
-def opening(namespace: str) -> dict[str, Any]:
-    """A policy of somebody else that lets everything in and out."""
-    spec = {"podSelector": {}, "ingress": [{}], "egress": [{}], "policyTypes": ["Ingress", "Egress"]}
-    return {"metadata": {"name": "open", "namespace": namespace}, "spec": spec}
-
-
-def test_a_policy_that_somebody_adds_on_both_sides_opens_and_is_found() -> None:
-    one, two = home("one", opening("one")), home("two", opening("two"))
-    assert wrong(between([one, two])) == ["one reaches two", "two reaches one"]
-    assert wrong(between([home("one", opening("one")), home("two")])) == []
-
-
-def test_a_policy_that_is_gone_is_found() -> None:
-    gone = [Home(**{**vars(home(name)), "network": ()}) for name in ("one", "two")]
-    assert len(wrong(between(gone))) == 2
-
-
-def test_a_pair_that_its_owners_opened_is_granted() -> None:
-    found = [*between([home("one", peers=("two",)), home("two", peers=("one",)), home("three")])]
-    assert {each.what: each.verdict for each in found if each.verdict != "denied"} == {
-        "one reaches two": "granted",
-        "two reaches one": "granted",
-    }
-
-
-def test_instances_alike_are_one_class_however_many() -> None:
-    homes = [home(f"i-{number}") for number in range(100)]
-    words = distinguished([policy for each in homes for policy in each.network])
-    assert len({alike(each, words) for each in homes}) == 1
-    assert len([*between(homes)]) == 1
+def found(resource: Resource, **changes: Any) -> dict[Resource, Any]:
+    there = home().found
+    return {**there, resource: {**there[resource], **changes}}
 
 
 @pytest.mark.parametrize(
-    ("promised", "status", "said"),
+    ("changes", "said"),
     [
-        pytest.param(True, {"allowed": True}, "allowed", id="may, as promised"),
-        pytest.param(False, {"allowed": False}, "denied", id="may not, as promised"),
-        pytest.param(True, {"allowed": False}, "wrong", id="may not, though promised"),
-        pytest.param(False, {"allowed": True, "reason": 'RBAC: allowed by RoleBinding "x/x"'}, "wrong", id="may"),
-        pytest.param(
-            False,
-            {"allowed": True, "reason": 'RBAC: allowed by RoleBinding "chandlery:extra:consumer-a:1/team-a"'},
-            "granted",
-            id="may, for it was granted",
+        ({"found": {}}, ["ResourceQuota one/chandlery is missing", "NetworkPolicy one/chandlery is missing"]),
+        ({"namespace": namespace(labels={ENFORCE: "privileged"})}, [f"{ENFORCE} is privileged, not baseline"]),
+        ({"namespace": without("labels", ENFORCE)}, [f"{ENFORCE} is missing, not baseline"]),
+        (
+            {"namespace": namespace(annotations={policies.SERVICE_TYPES: "NodePort"})},
+            [f"{policies.SERVICE_TYPES} is 'NodePort', not 'ClusterIP'"],
         ),
+        ({"namespace": without("annotations", policies.STORAGE_CLASSES)}, ["storage-classes is missing, not '*'"]),
+        (
+            {"found": found(RESOURCE_QUOTAS, spec={"hard": {"pods": "9"}})},
+            ["ResourceQuota one/chandlery is not as the Offering says"],
+        ),
+        ({"found": found(RESOURCE_QUOTAS, status={})}, ["is not counted yet"]),
+        (
+            {"found": found(RESOURCE_QUOTAS, status={"hard": {"pods": "9"}, "used": {"pods": "0"}})},
+            ["is not counted yet"],
+        ),
+        (
+            {"found": found(SERVICE_ACCOUNTS, automountServiceAccountToken=True)},
+            ["ServiceAccount one/default is not as the Offering says"],
+        ),
+        ({"on_host": ("web",)}, ["pod one/web is on its node's network"]),
+    ],
+    ids=[
+        "everything is gone",
+        "Pod Security is weaker",
+        "Pod Security is gone",
+        "Service types",
+        "storage classes",
+        "a raised quota",
+        "a quota not counted",
+        "a quota counted by what it was",
+        "a token in every pod",
+        "a pod on its node's network",
     ],
 )
-def test_an_answer_is_held_against_the_promise(promised: bool, status: dict[str, Any], said: str) -> None:
-    question = Question("see nodes", "list", "", "nodes", allowed=promised)
-    assert answered("team-a", question, status).verdict == said
+def test_what_is_not_as_promised_is_named_with_what_mends_it(changes: dict[str, Any], said: list[str]) -> None:
+    seen = [*bounds(replace(home(), **changes))]
+    assert all(any(part in each for each in wrong(seen)) for part in said), seen
+    assert all(each.fix for each in seen if each.verdict == "wrong")
+
+
+def test_a_kind_that_may_not_be_seen_is_not_said_to_be_missing() -> None:
+    blind = replace(home(), found={}, hidden=frozenset({RESOURCE_QUOTAS, NETWORK_POLICIES, SERVICE_ACCOUNTS}))
+    assert wrong(bounds(blind)) == []
+
+
+def test_where_pods_are_privileged_they_may_use_their_nodes_network() -> None:
+    given = replace(home(), on_host=("web",))
+    given.expected["metadata"]["labels"][ENFORCE] = "privileged"
+    assert [each.verdict for each in bounds(given) if "web" in each.what] == ["granted"]
+
+
+# What an instance is told
+
+BAD = Finding("x/one", "wrong", "one reaches two", "close it")
+BLIND = Finding("", "unseen", "pods")
 
 
 def test_the_verdict_names_the_first_few() -> None:
-    found = [Finding("one", "wrong", f"problem {number}", "mend it") for number in range(5)]
-    assert verdict(found) == (False, "problem 0: mend it; problem 1: mend it; problem 2: mend it (and 2 more)")
-    assert verdict([Finding("one", "denied", "x")])[0]
+    many = [Finding("one", "wrong", f"problem {number}", "mend it") for number in range(5)]
+    said = "problem 0: mend it; problem 1: mend it; problem 2: mend it (and 2 more)"
+    assert verdict([*many, *many]) == (False, "NotIsolated", said)
 
 
-def test_without_isolation_nothing_is_promised() -> None:
-    assert network.spec(Network(isolation="None"), "team-a", ()) is None
-    assert {each.verdict for each in between([home(isolation="None"), home("two", isolation="None")])} == {"granted"}
+@pytest.mark.parametrize(
+    ("seen", "status", "reason"),
+    [
+        ([], True, "AsPromised"),
+        ([Finding("x/one", "granted", "may list pods")], True, "AsPromised"),
+        ([BLIND], None, "NotSeen"),
+        ([BLIND, BAD], False, "NotIsolated"),
+    ],
+    ids=["nothing wrong", "granted", "what can't be seen is not well", "something wrong all the same"],
+)
+def test_the_verdict(seen: list[Finding], status: bool | None, reason: str) -> None:
+    assert verdict(seen)[:2] == (status, reason)
+
+
+def test_an_instance_is_told_what_others_may_do_in_its_namespaces() -> None:
+    theirs = Finding("consumer team-b", "wrong", "list secrets in one", "", "one")
+    elsewhere = Finding("consumer team-b", "wrong", "list secrets in three", "", "three")
+    own = Finding("consumer team-a", "denied", "list nodes")
+    other = Finding("x/two", "denied", "two reaches one")
+    everything = [BAD, BLIND, theirs, elsewhere, own, other]
+    assert concerning(everything, "x/one", "team-a", ("team-a", "one")) == [BAD, BLIND, theirs, own]
+
+
+def test_a_release_namespace_that_is_gone_is_not_well() -> None:
+    assert verdict([homeless("x/one", "one")])[0] is False
+
+
+def test_what_was_wrong_only_once_was_on_its_way() -> None:
+    other = BAD._replace(what="another")
+    fine = Finding("x/one", "denied", "fine")
+    assert lasting(Seen([BAD, other]), Seen([BAD, fine, BAD._replace(what="new")])).findings == [BAD, fine]

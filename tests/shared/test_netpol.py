@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.netpol import Object, Pod, Port, matches, ports_of, reaches, types
+from shared.netpol import DIRECTIONS, Object, Pod, Port, edges, lane, matches, ports_of, reaches, selects
 
 HTTP = Port(80)
-A = Pod("a", {"name": "a", "team": "red"}, {"app": "web"}, "10.0.0.1", {"http": 80})
-B = Pod("b", {"name": "b", "team": "blue"}, {"app": "db"}, "10.0.0.2", {"http": 8080})
+A = Pod("a", {"name": "a", "team": "red"}, {"app": "web"}, "10.0.0.1", frozenset({("http", Port(80))}))
+B = Pod("b", {"name": "b", "team": "blue"}, {"app": "db"}, "10.0.0.2", frozenset({("http", Port(8080))}))
 OUTSIDE = Pod(address="203.0.113.9")
 
 
@@ -92,14 +92,29 @@ def test_expressions(operator: str, values: list[str], labels: dict[str, str], f
 
 
 labels = st.dictionaries(st.sampled_from(["app", "team"]), st.sampled_from(["x", "y"]))
-selectors = st.fixed_dictionaries({}, optional={"matchLabels": labels})
+expressions = st.fixed_dictionaries(
+    {
+        "key": st.sampled_from(["app", "team"]),
+        "operator": st.sampled_from(["In", "NotIn", "Exists", "DoesNotExist"]),
+        "values": st.lists(st.sampled_from(["x", "y"]), min_size=1, max_size=2),
+    }
+)
+selectors = st.fixed_dictionaries(
+    {}, optional={"matchLabels": labels, "matchExpressions": st.lists(expressions, max_size=2)}
+)
 pods = st.builds(
     Pod,
     namespace=st.sampled_from(["a", "b", "c"]),
     home=labels,
     labels=labels,
     address=st.sampled_from(["10.0.0.1", "10.0.1.1", "192.168.0.1"]),
-    ports=st.dictionaries(st.sampled_from(["http", "db"]), st.sampled_from([80, 443]), max_size=2),
+    ports=st.frozensets(
+        st.tuples(
+            st.sampled_from(["http", "db"]),
+            st.builds(Port, st.sampled_from([80, 443]), st.sampled_from(["TCP", "UDP"])),
+        ),
+        max_size=3,
+    ),
 )
 blocks = st.fixed_dictionaries(
     {"cidr": st.sampled_from(["10.0.0.0/8", "0.0.0.0/0"])},
@@ -110,11 +125,13 @@ peers = st.one_of(
     st.fixed_dictionaries({"namespaceSelector": selectors}, optional={"podSelector": selectors}),
     st.fixed_dictionaries({"ipBlock": blocks}),
 )
-stated = st.fixed_dictionaries(
-    {},
-    optional={"protocol": st.sampled_from(["TCP", "UDP"]), "port": st.sampled_from([80, 443, "http"])},
+protocols = st.fixed_dictionaries({}, optional={"protocol": st.sampled_from(["TCP", "UDP"])})
+stated = st.one_of(
+    protocols,
+    st.builds(lambda said, port: {**said, "port": port}, protocols, st.sampled_from([80, 443, "http"])),
+    st.builds(lambda said, end: {**said, "port": 80, "endPort": end}, protocols, st.sampled_from([80, 100, 65535])),
 )
-ports = st.builds(Port, st.sampled_from([79, 80, 443]), st.sampled_from(["TCP", "UDP"]))
+ports = st.builds(Port, st.sampled_from([1, 79, 80, 90, 101, 443, 65535]), st.sampled_from(["TCP", "UDP"]))
 
 
 def rules(direction: str) -> st.SearchStrategy[list[Object]]:
@@ -154,22 +171,52 @@ def naive(source: Pod, target: Pod, port: Port, given: list[Object]) -> bool:
     ):
         isolated, open_ = False, False
         for each in given:
-            if each["metadata"]["namespace"] != pod.namespace or direction not in types(each):
-                continue
-            if not each["spec"]["podSelector"].get("matchLabels", {}).items() <= dict(pod.labels).items():
+            spec = each["spec"]
+            if "policyTypes" in spec:
+                about = direction in spec["policyTypes"]
+            else:
+                about = direction == "Ingress" or len(spec.get("egress", [])) > 0
+            here = each["metadata"]["namespace"] == pod.namespace
+            if not (about and here and _naive_selector(spec["podSelector"], dict(pod.labels))):
                 continue
             isolated = True
-            for rule in each["spec"].get(rules, []):
+            for rule in spec.get(rules, []):
                 from_ = not rule.get(who)
                 for one in rule.get(who, []):
                     from_ = from_ or _naive_peer(one, other, pod.namespace)
                 to = not rule.get("ports")
                 for one in rule.get("ports", []):
-                    number = one.get("port", port.number)
-                    number = target.ports.get(number) if isinstance(number, str) else number
-                    to = to or (one.get("protocol", "TCP") == port.protocol and number == port.number)
+                    to = to or port in _naive_ports(one, target)
                 open_ = open_ or (from_ and to)
         verdicts.append(open_ or not isolated)
+    return all(verdicts)
+
+
+def _naive_ports(stated: Object, target: Pod) -> set[Port]:
+    """All of them, one by one, of those that are asked about."""
+    protocol = stated.get("protocol", "TCP")
+    if "port" not in stated:
+        numbers = {1, 79, 80, 90, 101, 443, 65535}
+    elif stated["port"] == "http":
+        numbers = {each.number for name, each in target.ports if name == "http" and each.protocol == protocol}
+    else:
+        last = int(stated.get("endPort") or stated["port"])
+        numbers = set(range(stated["port"], last + 1))
+    return {Port(number, protocol) for number in numbers if number in (1, 79, 80, 90, 101, 443, 8080, 65535)}
+
+
+def _naive_selector(selector: Object, has: dict[str, str]) -> bool:
+    verdicts = [has.get(key) == value for key, value in selector.get("matchLabels", {}).items()]
+    for each in selector.get("matchExpressions", []):
+        value = has.get(each["key"])
+        verdicts.append(
+            {
+                "In": value is not None and value in each["values"],
+                "NotIn": value is None or value not in each["values"],
+                "Exists": value is not None,
+                "DoesNotExist": value is None,
+            }[each["operator"]]
+        )
     return all(verdicts)
 
 
@@ -179,12 +226,11 @@ def _naive_peer(one: Object, other: Pod, here: str) -> bool:
         address = str(other.address)
         inside = address.startswith(prefixes[one["ipBlock"]["cidr"]])
         return inside and not any(address.startswith(prefixes[each]) for each in one["ipBlock"].get("except", []))
-    wanted = one.get("podSelector", {}).get("matchLabels", {})
     if "namespaceSelector" in one:
-        home = one["namespaceSelector"].get("matchLabels", {}).items() <= dict(other.home).items()
+        home = _naive_selector(one["namespaceSelector"], dict(other.home))
     else:
         home = other.namespace == here
-    return bool(home and wanted.items() <= dict(other.labels).items())
+    return home and _naive_selector(one.get("podSelector", {}), dict(other.labels))
 
 
 @given(pods, pods, ports, policies)
@@ -192,10 +238,67 @@ def test_both_statements_of_the_rules_agree(source: Pod, target: Pod, port: Port
     assert reaches(source, target, port, given) is naive(source, target, port, given)
 
 
+OPEN = {"ingress": [{}], "egress": [{}], "policyTypes": ["Ingress", "Egress"]}
+
+
+@given(pods, pods, ports, policies, policies)
+def test_a_policy_that_allows_everything_to_whom_it_isolates_never_closes(
+    source: Pod, target: Pod, port: Port, given: list[Object], more: list[Object]
+) -> None:
+    opening = [{**each, "spec": {"podSelector": each["spec"]["podSelector"], **OPEN}} for each in more]
+    assert reaches(source, target, port, given) <= reaches(source, target, port, [*given, *opening])
+
+
+@given(pods, pods, ports, policies, policies)
+def test_one_more_policy_never_closes_to_whoever_is_isolated_already(
+    source: Pod, target: Pod, port: Port, given: list[Object], more: list[Object]
+) -> None:
+    both = [policy(each, policyTypes=["Ingress", "Egress"]) for each in ("a", "b", "c")]
+    assert reaches(source, target, port, [*both, *given]) <= reaches(source, target, port, [*both, *given, *more])
+
+
+@given(pods, pods, policies)
+def test_whoever_no_policy_selects_for_a_direction_is_open_in_it_and_nobody_else_is(
+    source: Pod, target: Pod, given: list[Object]
+) -> None:
+    bare = [{**each, "spec": {**each["spec"], "ingress": [], "egress": []}} for each in given]
+    types = [each["spec"].get("policyTypes", ["Ingress"]) for each in bare]
+
+    def isolated(pod: Pod, direction: str) -> bool:
+        return any(direction in stated and selects(each, pod) for each, stated in zip(bare, types, strict=True))
+
+    shut = isolated(source, "Egress") or isolated(target, "Ingress")
+    assert reaches(source, target, HTTP, bare) is not shut
+
+
+def turned(given: list[Object]) -> list[Object]:
+    """Ingress for egress and egress for ingress."""
+    words = {"from": "to", "to": "from"}
+    found = []
+    for each in given:
+        spec = each["spec"]
+        sides = {
+            other: [{words.get(key, key): value for key, value in rule.items()} for rule in spec.get(side, [])]
+            for side, other in (("ingress", "egress"), ("egress", "ingress"))
+        }
+        stated = spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
+        other = [name for name in DIRECTIONS if name not in stated] if len(stated) == 1 else stated
+        found.append({**each, "spec": {"podSelector": spec["podSelector"], "policyTypes": other, **sides}})
+    return found
+
+
 @given(pods, pods, ports, policies)
-def test_one_more_rule_that_allows_all_never_closes(source: Pod, target: Pod, port: Port, given: list[Object]) -> None:
-    opened = [{**each, "spec": {**each["spec"], "ingress": [{}], "egress": [{}]}} for each in given]
-    assert reaches(source, target, port, given) <= reaches(source, target, port, [*given, *opened])
+def test_policies_turned_round_let_through_the_other_way_round(
+    source: Pod, target: Pod, port: Port, given: list[Object]
+) -> None:
+    bare = [Pod(each.namespace, each.home, each.labels, each.address) for each in (source, target)]
+    assert reaches(bare[0], bare[1], port, given) is reaches(bare[1], bare[0], port, turned(given))
+
+
+@given(pods, pods, ports, policies)
+def test_a_closed_lane_carries_nothing(source: Pod, target: Pod, port: Port, given: list[Object]) -> None:
+    found = lane(source, target, given)
+    assert not (found.closed and found.carries(port))
 
 
 @given(pods, pods, ports, policies)
@@ -211,4 +314,29 @@ def test_a_pod_that_may_receive_nothing_receives_nothing(source: Pod, target: Po
 
 def test_the_ports_that_make_a_difference_are_found() -> None:
     named = ingress({"ports": [{"port": 70, "endPort": 90}, {"port": 53, "protocol": "UDP"}, {"port": "http"}]})
-    assert ports_of([named]) - ports_of([]) == {Port(70), Port(90), Port(53, "UDP")}
+    found = ports_of([named], [Port(8080)]) - ports_of([])
+    assert found == {Port(70), Port(91), Port(53, "UDP"), Port(54, "UDP"), Port(8080), Port(8081)}
+
+
+@given(pods, pods, ports, policies, policies)
+def test_who_agrees_on_the_ports_that_make_a_difference_agrees_on_all(
+    source: Pod, target: Pod, port: Port, one: list[Object], other: list[Object]
+) -> None:
+    known = ports_of([*one, *other], [each for _, each in target.ports])
+    here, there = lane(source, target, one), lane(source, target, other)
+    more = {each for each in known if here.carries(each) and not there.carries(each)}
+    assert more or here.carries(port) <= there.carries(port)
+
+
+@pytest.mark.parametrize(
+    ("cidr", "expected"),
+    [
+        ("10.0.0.0/24", ["10.0.0.0", "10.0.1.0"]),
+        ("224.0.0.0/3", ["224.0.0.0"]),
+        ("fd00::/126", ["fd00::", "fd00::4"]),
+        ("010.0.0.0/8", []),
+    ],
+    ids=["a block", "up to the last", "IPv6", "nothing that Python reads"],
+)
+def test_the_edges_of_a_block_are_on_both_sides(cidr: str, expected: list[str]) -> None:
+    assert [*edges(cidr)] == expected
