@@ -23,7 +23,9 @@ from shared.metering.tables import metadata
 PREVIOUS = REPOSITORY / "tests/golden/previous"
 START = datetime(2026, 11, 1, tzinfo=UTC)
 END = START + timedelta(hours=6)
-REVISION = "0001"
+REVISION = (
+    (PREVIOUS / "ledger.sql").read_text().partition('INSERT INTO "alembic_version" VALUES(\'')[2].partition("'")[0]
+)
 
 
 def rows() -> list[str]:
