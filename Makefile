@@ -21,7 +21,7 @@ LOCAL_STACK := $(BIN)/python -m knative.local
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build image up down status restart logs run test node node-down test-node bench lint format types lock generate clean
+.PHONY: help setup build image up down status restart logs run test node node-down test-node bench lint format types lock generate previous clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ generate: $(READY) ## what follows from the code: CRDs, manifests, our chart, ev
 	@$(BIN)/python -m knative.manifests
 	@$(BIN)/python -m knative.chart
 	@$(BIN)/python -m cli.reference
+
+previous: $(READY) ## what this release leaves behind, for the next one's tests of upgrades: at each tag
+	@PYTHONPATH=. $(BIN)/python tests/golden/previous/make.py
 
 lock: $(READY) ## requirements.txt and requirements-image.txt, with hashes, from pyproject.toml
 	@$(BIN)/uv pip compile --universal --generate-hashes --all-extras --no-header --python-version 3.11 -q \

@@ -10,8 +10,9 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from cli.checks.finding import Finding, missing, ok, unknown
 from shared.cluster import Cluster
-from shared.errors import RetryLater
+from shared.errors import Refused, RetryLater
 from shared.metering.ledger import URL
+from shared.metering.migrate import check_known
 from shared.metering.sql import engine_for, transaction
 from shared.metering.tables import metadata
 
@@ -39,6 +40,9 @@ async def tried(said: str) -> Finding:
     try:
         async with asyncio.timeout(PATIENCE), transaction(engine, reading=True) as connection:
             there = set(await connection.run_sync(lambda found: inspect(found).get_table_names()))
+            await connection.run_sync(check_known)
+    except Refused as refusal:
+        return missing(SUBJECT, *str(refusal).rsplit("; ", 1))
     except (RetryLater, SQLAlchemyError, OSError, TimeoutError) as error:
         return missing(SUBJECT, f"{shown(url)} can't be reached: {why(error, url)}", FIX)
     finally:

@@ -269,6 +269,19 @@ async def test_streams_are_brought_up_to_date_and_what_nats_refuses_is_said(serv
             await ensure(stream, wanted.model_copy(update={"retention": "limits"}))
 
 
+async def test_streams_that_are_declared_otherwise_keep_their_messages(server: Nats) -> None:
+    """As an upgrade does."""
+    async with outsider(server) as client:
+        stream = client.jetstream()
+        wanted = declared().stream(DEAD)
+        for number in range(20):
+            await stream.publish("chandlery.dead.test", str(number).encode())
+        subjects = (*wanted.subjects, "chandlery.more.>")
+        await ensure(stream, wanted.model_copy(update={"max_age_seconds": 86400, "subjects": subjects}))
+        found = await stream.stream_info(DEAD)
+        assert (found.state.messages, found.config.max_age, found.config.subjects) == (20, 86400, [*subjects])
+
+
 async def test_a_source_that_nats_will_not_serve_says_why(server: Nats, sink: Counted) -> None:
     async with outsider(server) as client:
         stream = client.jetstream()
