@@ -25,17 +25,18 @@ from knative.local.processes import function_processes
 from knative.local.stack import Stack
 from shared.cluster import Cluster
 from shared.resources import NAMESPACES, Resource
-from tests import ledger_bench, metering_bench
+from tests import ledger_bench
 from tests.e2e.world import World, conditions, is_ready
 from tests.ports import free_range
 from tests.registration import OFFERINGS, SHAPES, registration
-from tests.shared.metering.databases import programs
+from tests.tick_bench import tick
 
 CHART = REPOSITORY / "examples/charts/small"
 AT_ONCE = 2
 SINGLES = 9
 IDLE_SECONDS = 20
 SETTLE_SECONDS = 5
+READINGS = 360_000
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -222,12 +223,6 @@ async def measure(stack: Stack, n: int) -> dict[str, Any]:
         rested = {name: cpu_of(pid) for name, pid in ours(stack).items()}
         memory = sum(rss_of(pid) for pid in ours(stack).values())
     await remove(world, [f"i-{number}" for number in range(n)])
-    with step("ticks of metering, 100 instances of 3 pods on 10 nodes"):
-
-        async def measure_now() -> tuple[float, float]:
-            return sum(cpu_of(pid) for pid in ours(stack).values()), await requests(cluster)
-
-        ticked = await metering_bench.tick(stack, cluster, world.offering_name("Small"), measure_now)
     with step(f"{len(SHAPES)} large charts, then {OFFERINGS} Offerings"):
         registered = await registration(world, stack, partial(memory_of, stack))
     await cluster.close()
@@ -245,17 +240,16 @@ async def measure(stack: Stack, n: int) -> dict[str, Any]:
         "idle_cpu_pct": round(sum(spent(resting, rested).values()) / IDLE_SECONDS * 100, 2),
         "rss_mb": round(memory / 1e6),
         "registration": registered,
-        "tick_cpu_s": ticked["cpu_s"],
-        "tick": ticked,
     }
 
 
-def ledgers(count: int) -> dict[str, Any]:
-    """SQLite, and PostgreSQL where its programs are there; the worse of both is what counts."""
-    databases = ["sqlite", *(["postgresql"] if programs() else [])]
-    with step(f"{count:,} readings in a ledger on {' and '.join(databases)}"):
-        found = {name: ledger_bench.bench(name, count) for name in databases}
+def metering(readings: int) -> dict[str, Any]:
+    with step("ticks of metering"):
+        ticked = tick(lambda stack: sum(cpu_of(pid) for pid in ours(stack).values()))
+    with step(f"a ledger with {readings} readings"):
+        found = ledger_bench.both(readings)
     return {
+        **ticked,
         "readings_per_s": min(each["readings_per_s"] for each in found.values()),
         "invoice_s": max(each["invoice_s"] for each in found.values()),
         "ledger": found,
@@ -265,15 +259,16 @@ def ledgers(count: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("-n", type=int, default=int(os.environ.get("N", "50")), help="instances (default: $N or 50)")
+    parser.add_argument("--readings", type=int, default=int(os.environ.get("LEDGER", READINGS)), help="in the ledger")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chandlery-bench-") as folder:
         stack = Stack(Path(folder) / "stack", free_range())
         stack.up()
         try:
-            measured = asyncio.run(measure(stack, arguments.n))
+            found = asyncio.run(measure(stack, arguments.n))
         finally:
             stack.down()
-    print(json.dumps(measured | ledgers(int(os.environ.get("LEDGER", "1000000")))))
+    print(json.dumps(found | metering(arguments.readings)))
 
 
 if __name__ == "__main__":
