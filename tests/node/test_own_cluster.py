@@ -118,7 +118,7 @@ async def test_a_new_image_in_the_midst_of_twenty_installs_loses_nothing(
     await offer(world, chart)
     names = [f"i{number}" for number in range(ORDERS)]
     before = await pods_of_ours(world)
-    await asyncio.gather(*[world.order(KIND, name, limit="30m") for name in names])
+    await asyncio.gather(*[world.order(KIND, name, limit="60m") for name in names])
     folder = own.overlay(tmp_path / "overlay", "2")
     await asyncio.to_thread(chandlery, own, "upgrade", folder, f"--timeout={PATIENCE:g}")
     found = await asyncio.gather(*[world.ready(KIND, name, PATIENCE) for name in names])
