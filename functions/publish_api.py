@@ -10,7 +10,7 @@ from typing import Any
 
 from events.apis import ApiPublished, ApiRefused
 from events.charts import ChartRefused, ChartRegistered
-from shared import charts, dossier, ownership, versions
+from shared import charts, dossier, ownership, statuses, versions
 from shared.cluster import Cluster
 from shared.compatibility import breaking
 from shared.conditions import Condition, condition, find
@@ -63,13 +63,14 @@ async def publish_api(
     await dossier.write(cluster, offering.metadata, "publish_api", {dossier.SAMPLE: now.sample})
     documents = dossier.name_of(offering.metadata)
     api = {"crd": offering.crd, "versions": now.versions, "documentation": documents, "reserved": now.reserved}
+    api["statusEdition"] = statuses.EDITION
     await report_offering(cluster, offering, "publish_api", [published(offering, now)], api=api)
     return ApiPublished(offering=event.offering, generation=generation, crd=offering.crd)
 
 
 async def tell(cluster: Cluster, offering: Offering, said: Condition) -> None:
     """Keeps what was said of an API that was published before."""
-    known = offering.status.api.model_dump(exclude_none=True)
+    known = offering.status.api.model_dump(by_alias=True, exclude_none=True)
     await report_offering(cluster, offering, "publish_api", [said], api=known)
 
 

@@ -15,7 +15,7 @@ from events.policies import PoliciesDrifted
 from events.releases import ReleaseStalled
 from events.ticks import Ticked
 from events.workloads import WorkloadsChanged
-from shared import finalizers, overdue, ownership, policies
+from shared import finalizers, overdue, ownership, policies, statuses
 from shared.attempts import stalled
 from shared.brokers import Brokers
 from shared.cluster import Cluster, Object
@@ -61,8 +61,9 @@ def about_offering(offering: Offering, now: datetime, period: float) -> Event | 
         return OfferingWithdrawn(offering=key, generation=generation) if held else None
     ready = find(offering.status.conditions, "Ready")
     if ready and ready.observed_generation == generation:
+        outdated = offering.status.api.status_edition != statuses.EDITION
         if ready.true and priced(offering):
-            return None
+            return OfferingApplied(offering=key, generation=generation) if outdated else None
         age = (now - datetime.fromisoformat(ready.last_transition_time)).total_seconds()
         if not due(age, period):
             return None

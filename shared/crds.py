@@ -11,7 +11,7 @@ import yaml
 from shared.access import ConsumerSpec, ConsumerStatus, ProviderSpec, ProviderStatus
 from shared.offering import OfferingSpec, OfferingStatus
 from shared.resources import CONSUMERS, OFFERINGS, PROVIDERS, Resource
-from shared.schema import conditions_schema
+from shared.statuses import conditions_schema
 
 Schema = dict[str, Any]
 

@@ -282,6 +282,7 @@ class ApiStatus(Model):
     documentation: str | None = Field(None, description="A ConfigMap in namespace chandlery, with a sample manifest")
     reserved: list[str] = Field([], description="Paths below parameters that consumers can't set all the same")
     versions: list[str] = Field([], description="All that are served, oldest first; the last is the one that is stored")
+    status_edition: str | None = Field(None, description="Fingerprint of the schema that the status of instances has")
 
 
 class InstanceCounts(Model):

@@ -11,6 +11,7 @@ from shared.offering import Offering
 from shared.resources import CUSTOM_RESOURCE_DEFINITIONS
 from shared.sample import sample
 from shared.selection import Selection, select
+from shared.statuses import STATUS
 from shared.structural import Schema
 from shared.values import Path, parse_path
 
@@ -139,67 +140,3 @@ def column(path: Path, spec: Schema) -> dict[str, Any]:
 
 
 COLUMN_TYPES = ("string", "integer", "number", "boolean")
-
-
-def conditions_schema() -> Schema:
-    text: Schema = {"type": "string"}
-    return {
-        "type": "array",
-        "x-kubernetes-list-type": "map",
-        "x-kubernetes-list-map-keys": ["type"],
-        "items": {
-            "type": "object",
-            "required": ["type", "status", "reason"],
-            "properties": {
-                "type": text,
-                "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-                "reason": text,
-                "message": text,
-                "observedGeneration": {"type": "integer", "format": "int64"},
-                "lastTransitionTime": {"type": "string", "format": "date-time"},
-            },
-        },
-    }
-
-
-STATUS: Schema = {
-    "type": "object",
-    "description": "What became of the request.",
-    "properties": {
-        "observedGeneration": {"type": "integer", "format": "int64"},
-        "conditions": conditions_schema(),
-        "release": {
-            "type": "object",
-            "properties": {
-                **{
-                    name: {"type": "string"}
-                    for name in (
-                        "namespace",
-                        "name",
-                        "chart",
-                        "version",
-                        "digest",
-                        "inputs",
-                        "failedInputs",
-                        "retryAt",
-                        "deployedAt",
-                    )
-                },
-                "revision": {"type": "integer"},
-                "offeringGeneration": {"type": "integer", "format": "int64"},
-                "failures": {"type": "integer"},
-                "secretVersions": {"type": "object", "additionalProperties": {"type": "string"}},
-                "resources": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "atomic"},
-            },
-        },
-        "endpoints": {
-            "type": "array",
-            "x-kubernetes-list-type": "atomic",
-            "items": {"type": "object", "properties": {"name": {"type": "string"}, "url": {"type": "string"}}},
-        },
-        "notes": {"type": "string"},
-        "exports": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "atomic"},
-        "readyRevision": {"type": "integer"},
-        "usage": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-    },
-}

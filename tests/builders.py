@@ -3,6 +3,7 @@
 from typing import Any
 
 from events.base import InstanceKey
+from shared import statuses
 from shared.instance import Instance
 from shared.offering import Offering
 
@@ -28,7 +29,7 @@ def offering(*, generation: int = 1, status: dict[str, Any] | None = None, **spe
     published = {
         "conditions": [condition("Ready", generation=generation)],
         "chart": {"name": "postgres", "version": "1.0.0", "digest": "sha256:" + "a" * 64},
-        "api": {"crd": "databases.acme.example.com"},
+        "api": {"crd": "databases.acme.example.com", "statusEdition": statuses.EDITION},
     }
     return Offering.model_validate(
         {

@@ -1,11 +1,13 @@
 """The consumer API on the real stack: what can be said, what can't, what `kubectl` shows."""
 
 import base64
+import json
 import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from shared import statuses
 from shared.folder import pack
 from shared.resources import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, SECRETS
 from tests.e2e.world import Serve, World
@@ -109,3 +111,23 @@ def chandlery(world: World, *arguments: str) -> str:
     environment = {**os.environ, "KUBECONFIG": str(world.stack.layout.kubeconfig), "COLUMNS": "200"}
     command = [str(world.stack.layout.bin / "chandlery"), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+async def test_an_api_of_an_older_chandlery_is_published_again(world: World) -> None:
+    """With the status that functions write by now: the API server refuses what a schema does not know."""
+    await world.offered("Database", "hello")
+    crd = f"{world.kind('Database').plural}.{world.kind('Database').group}"
+    field = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/notes"
+    world.kubectl("patch", "crd", crd, "--type=json", "-p", json.dumps([{"op": "remove", "path": field}]))
+    older = json.dumps({"status": {"api": {"statusEdition": "older"}}})
+    offering = world.offering_name("Database")
+    world.kubectl("patch", "offering", offering, "--subresource=status", "--type=merge", "-p", older)
+
+    async def whole() -> bool:
+        found = await world.cluster.get(CUSTOM_RESOURCE_DEFINITIONS, crd) or {}
+        status = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
+        return "notes" in status["properties"]
+
+    await world.eventually(whole, "the API has today's status")
+    api = (await world.offering("Database") or {})["status"]["api"]
+    assert api["statusEdition"] == statuses.EDITION

@@ -15,6 +15,7 @@ from functions.remove_release import waits_for
 from functions.report_health import news, ready
 from functions.resync import about_instance, about_offering, due, on_its_way
 from functions.retire_offering import instances_remain
+from shared import statuses
 from shared.attempts import (
     Failure,
     failed_status,
@@ -207,6 +208,7 @@ def test_what_stays_broken_is_tried_ever_more_seldom_and_never_given_up() -> Non
         (offering(), None),
         (offering(generation=2, status={"conditions": [condition("Ready", generation=1)]}), OfferingApplied),
         (offering(status={}), OfferingApplied),
+        (offering(status={"conditions": [condition("Ready")], "api": {"statusEdition": "older"}}), OfferingApplied),
     ],
 )
 def test_an_offering_that_is_not_published_is_sent_again(found: Any, said: Any) -> None:
@@ -229,7 +231,8 @@ PRICE = {"per": "cpu-core-hour", "amount": "0.04", "currency": "EUR"}
 )
 def test_an_offering_whose_prices_were_not_spoken_of_is_sent_again(priced: list[Any], again: bool) -> None:
     ready = condition("Ready", lastTransitionTime=(NOW - timedelta(seconds=60)).isoformat())
-    found = offering(status={"conditions": [ready, *priced]}, metering={"prices": [PRICE]})
+    api = {"statusEdition": statuses.EDITION}
+    found = offering(status={"conditions": [ready, *priced], "api": api}, metering={"prices": [PRICE]})
     assert isinstance(about_offering(found, NOW, 60), OfferingApplied) == again
 
 
