@@ -22,6 +22,7 @@ from shared.resources import CONSUMERS, GROUP, OFFERINGS, PROVIDERS, SYSTEM_NAME
 PART_OF = {"app.kubernetes.io/part-of": ownership.MANAGER}
 MANAGED = {ownership.MANAGED_BY: ownership.MANAGER}
 ASIDE = frozenset({"events", "endpoints", "endpointslices", "leases"})
+AGAIN_SECONDS = 5.0
 """They go with what they are about."""
 
 
@@ -168,9 +169,12 @@ async def removed(target: Target, ids: Iterable[Id], limit: float, say: Say, *, 
     for stage in groups(ids):
         say(f"deleting {counted(stage)}")
         await asyncio.gather(*[one(target, each) for each in stage])
-    left = await applying.gone(target, ids, 5 if force else limit, say)
-    if left and force:
-        await asyncio.gather(*[released(target, each) for each in left])
+    left = await applying.gone(target, ids, min(AGAIN_SECONDS, limit), say)
+    if left:
+        # Who waits for its finalizer does not mind, and what a controller was just making again goes for good.
+        await asyncio.gather(*[one(target, each) for each in left])
+        if force:
+            await asyncio.gather(*[released(target, each) for each in left])
         left = await applying.gone(target, left, limit, say)
     if left:
         lines = "\n".join([f"  {each}: {await why(target, each)}" for each in left[:10]])
