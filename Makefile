@@ -64,7 +64,7 @@ node-down: $(READY) ## take the real node away
 	@$(LOCAL_STACK) node-down
 
 test: build ## all tests, on real stacks of their own; TESTS=tests/functions for some
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=15 $(TESTS)
 
 test-node: $(READY) ## the tests that need a real node (root)
 	@$(LOCAL_STACK) build --node
