@@ -22,8 +22,9 @@ from shared.resources import CONSUMERS, GROUP, OFFERINGS, PROVIDERS, SYSTEM_NAME
 PART_OF = {"app.kubernetes.io/part-of": ownership.MANAGER}
 MANAGED = {ownership.MANAGED_BY: ownership.MANAGER}
 ASIDE = frozenset({"events", "endpoints", "endpointslices", "leases"})
-AGAIN_SECONDS = 5.0
 """They go with what they are about."""
+AGAIN_SECONDS = 5.0
+"""Whatever is still there then is deleted once more."""
 
 
 @dataclass(frozen=True)

@@ -191,13 +191,16 @@ def first(things: Iterable[str], limit: int = NAMED) -> str:
 # How they hang together
 
 
+SERVED = {"served": True, "storage": False, "deprecated": True}
+
+
 def together(crd: Crd, existing: Crd | None, places: Places | None, *, plans: bool) -> Crd:
     """The CRD of the newest version with all earlier ones, the newest being stored."""
     newest = crd["spec"]["versions"][0]
     name, group = newest["name"], crd["spec"]["group"]
     warning = f"{group}/{name} is newer; what it calls otherwise is converted"
     earlier = [
-        {**each, "served": True, "storage": False, "deprecated": True, "deprecationWarning": warning[:256]}
+        {**with_status_of(newest, each), **SERVED, "deprecationWarning": warning[:256]}
         for each in (existing or {"spec": {"versions": []}})["spec"]["versions"]
         if order(each["name"]) < order(name)
     ]
@@ -210,6 +213,14 @@ def together(crd: Crd, existing: Crd | None, places: Places | None, *, plans: bo
     whole = {**crd, "metadata": metadata, "spec": {**crd["spec"], "versions": [newest, *earlier]}}
     metadata["annotations"][EDITION] = edition_hash(whole)
     return whole
+
+
+def with_status_of(newest: Crd, earlier: Crd) -> Crd:
+    """Functions write one status, whichever version they speak."""
+    whole = earlier["schema"]["openAPIV3Schema"]
+    status = newest["schema"]["openAPIV3Schema"]["properties"]["status"]
+    schema = {**whole, "properties": {**whole["properties"], "status": status}}
+    return {**earlier, "schema": {**earlier["schema"], "openAPIV3Schema": schema}}
 
 
 def edition_hash(crd: Crd) -> str:

@@ -1,5 +1,6 @@
 """Which versions a CRD has, and what may become of them."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,16 @@ def test_the_newest_is_stored_and_the_earlier_ones_stay_served() -> None:
         "v1beta1": ((("disk",), ("size",)),),
         "v1alpha1": ((("size",), ("size",)),),
     }
+
+
+def test_earlier_versions_get_the_status_of_today() -> None:
+    one = crd("v1", SIZE)
+    today = one["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
+    older = copy.deepcopy(one)
+    del older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]["notes"]
+    two = crd("v2", SIZE, existing=older)
+    found = [each["schema"]["openAPIV3Schema"]["properties"]["status"] for each in two["spec"]["versions"]]
+    assert found == [today, today]
 
 
 def test_a_version_that_was_never_stored_goes_with_its_withdrawal() -> None:
