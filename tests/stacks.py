@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,21 +18,27 @@ from tests.ports import free_range
 S = TypeVar("S", bound=Stack)
 
 
-def with_flags(home: Path, *flags: str, kind: type[S]) -> S:
-    """One whose API server has more flags; it is up."""
+def altered(home: Path, alter: Callable[[Process], Process], kind: type[S]) -> S:
+    """One whose processes are not quite the usual ones; it is up."""
     usual = processes.table
 
-    def flagged(*arguments: Any, **more: Any) -> list[Process]:
-        return [
-            replace(each, command=[*each.command, *flags]) if each.name == "apiserver" else each
-            for each in usual(*arguments, **more)
-        ]
+    def table(*arguments: Any, **more: Any) -> list[Process]:
+        return [alter(each) for each in usual(*arguments, **more)]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "table", flagged)
+        patch.setattr(processes, "table", table)
         found = kind(home, free_range())
         found.up()
     return found
+
+
+def with_flags(home: Path, *flags: str, kind: type[S]) -> S:
+    """Whose API server has more flags."""
+
+    def flagged(each: Process) -> Process:
+        return replace(each, command=[*each.command, *flags]) if each.name == "apiserver" else each
+
+    return altered(home, flagged, kind)
 
 
 def hurry(stack: Stack, seconds: int = 5) -> None:

@@ -9,14 +9,13 @@ import pytest
 
 from events.instances import InstanceRequested
 from events.workloads import WorkloadsChanged
-from knative.local import processes
 from knative.local.processes import Process
 from knative.local.stack import Stack
 from shared.cluster import Cluster
 from shared.tracing import trace_of
 from tests.collector import Collector, Told, collecting
 from tests.e2e.world import World
-from tests.ports import free_range
+from tests.stacks import altered
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +27,12 @@ async def collector() -> AsyncIterator[Collector]:
 @pytest.fixture(scope="module")
 async def traced(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> AsyncIterator[Stack]:
     """A stack whose functions and sources tell the collector."""
-    usual = processes.table
     told = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
 
-    def telling(*arguments: Any, **more: Any) -> list[Process]:
-        return [replace(each, environment={**each.environment, **told}) for each in usual(*arguments, **more)]
+    def telling(each: Process) -> Process:
+        return replace(each, environment={**each.environment, **told})
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "table", telling)
-        found = Stack(tmp_path_factory.mktemp("traced") / "stack", free_range())
-        await asyncio.to_thread(found.up)
+    found = await asyncio.to_thread(altered, tmp_path_factory.mktemp("traced") / "stack", telling, Stack)
     yield found
     await asyncio.to_thread(found.down)
 

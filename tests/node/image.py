@@ -13,7 +13,7 @@ from knative.local.tools import cache
 NAME = "chandlery.local/chandlery"
 VERSIONS = ("1", "2")
 BASE = "localhost/base"
-PROGRAMS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap"}
+PROGRAMS = ("buildah", "mmdebstrap")
 RELEASE, PACKAGES = "bookworm", "python3,python3-venv,ca-certificates,util-linux"
 CERTIFICATES, PIP = Path("/etc/ssl/certs"), Path("/etc/pip.conf")
 """Of the machine: it may have authorities, and an index, of its own."""
@@ -72,8 +72,8 @@ def debian() -> Path:
 
 
 def missing() -> str | None:
-    lacking = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
-    return f"an image is built with {', '.join(lacking)}: apt-get install -y {' '.join(lacking)}" if lacking else None
+    lacking = " ".join(program for program in PROGRAMS if not shutil.which(program))
+    return f"building an image needs what this machine lacks: apt-get install -y {lacking}" if lacking else None
 
 
 def _run(*command: str, environment: dict[str, str] | None = None) -> str:

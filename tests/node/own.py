@@ -95,7 +95,7 @@ class Own:
             "resources": [f"{above}/base", "nats.yaml"],
             "components": [f"{above}/components/{part}" for part in parts],
             "images": [{"name": "chandlery", "newName": image.NAME, "newTag": version}],
-            "patches": [*self._patches()],
+            "patches": self._patches(),
         }
         folder.mkdir(exist_ok=True)
         (folder / "kustomization.yaml").write_text(yaml.safe_dump(body))
