@@ -112,17 +112,17 @@ class Instances:
     def _follow(self, api: Api, known: dict[Name, Seen] | None = None) -> None:
         instances = Watch(self._cluster, api.resource, Seen.of, partial(self._instance_changed, api))
         instances.known = known or {}
-        self._followed[api.name] = Followed(api, instances, self._tasks.create_task(self._run(instances)))
-        self._counts.touch(api.offering, api.version)
+        self._followed[api.name] = Followed(api, instances, self._tasks.create_task(self._run(api, instances)))
 
-    async def _run(self, instances: Watch[Seen]) -> None:
-        """Our right comes a moment after the API does: to ask for it is not to be refused. Should it never come, the
-        watch says so."""
+    async def _run(self, api: Api, instances: Watch[Seen]) -> None:
+        """Our right, and that of who counts, comes a moment after the API does: to ask for it is not to be refused.
+        Should it never come, the watch says so."""
         pauses = delays(0.1, 1)
         for _ in range(PATIENCE):
             if await self._may_see(instances.resource):
                 break
             await asyncio.sleep(next(pauses))
+        self._counts.touch(api.offering, api.version)
         await instances.run()
 
     async def _may_see(self, kind: Resource) -> bool:

@@ -27,7 +27,7 @@ from shared.errors import RetryLater
 from shared.metering.ledger import Ledger
 from shared.metering.reader import Reader
 from shared.metering.rounds import Rounds
-from shared.resources import CLAIMS, NAMESPACES, PODS
+from shared.resources import CLAIMS, NAMESPACES, PODS, Resource
 from tests.builders import KEY
 from tests.kubelet import Kubelet
 from tests.shared.metering import stats
@@ -35,6 +35,7 @@ from tests.shared.metering import stats
 Object = dict[str, Any]
 Said = TypeVar("Said", bound=Event)
 TICK = 30
+BINDINGS = Resource("", "v1", "bindings", "Binding")
 
 
 class Sink:
@@ -111,16 +112,17 @@ class Site:
         return self.start + timedelta(seconds=second)
 
     async def pod(self, name: str, kubelet: Kubelet, **spec: Any) -> str:
-        """One that has run since the start; its uid."""
+        """One that has run since the start; its uid. It is bound to its node last: kwok would say when it starts."""
         container = {"name": "app", "image": "none", "ports": [{"name": "web", "containerPort": 8080}]} | spec
         tolerations = [{"operator": "Exists"}]
         body = {
             "metadata": {"name": name, "namespace": self.home},
-            "spec": {"nodeName": kubelet.node, "tolerations": tolerations, "containers": [container]},
+            "spec": {"schedulerName": "nobody", "tolerations": tolerations, "containers": [container]},
         }
         made = await self.cluster.create(PODS, body)
-        # As its kubelet would say: kwok takes its time with a node that it did not know.
         await self.status(name, phase="Running", podIP="10.0.0.1", startTime=stats.stamp(self.start))
+        target = {"kind": "Node", "name": kubelet.node}
+        await self.cluster.create(BINDINGS, {"metadata": body["metadata"], "target": target})
         return str(made["metadata"]["uid"])
 
     async def status(self, name: str, **fields: Any) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -135,12 +136,15 @@ async def test_a_database_that_is_down_for_ten_ticks_loses_nothing(
     site: Site,
     postgres: Postgres,
 ) -> None:
-    with TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
+    async with AsyncExitStack() as last:
+        folder = last.enter_context(TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True))
         Path(folder).chmod(0o755)  # noqa: ASYNC240 -- a moment
         server = Postgres(postgres.programs, Path(folder) / "s")
         server.make()
         server.start()
+        last.callback(server.stop)
         ledger = await Ledger.open(server.database())
+        last.push_async_callback(ledger.close)
         recording: list[asyncio.Task[None]] = []
         site.sink.on_event = lambda event: (
             recording.append(asyncio.create_task(persist(ledger, UsageMeasured.model_validate(event.data))))
@@ -150,8 +154,6 @@ async def test_a_database_that_is_down_for_ten_ticks_loses_nothing(
         await run(site, lambda tick: server.stop() if tick == 6 else server.start() if tick == 16 else None)
         await asyncio.gather(*recording)
         await assert_used(site, ledger, USED)
-        await ledger.close()
-        server.stop()
 
 
 async def test_a_pod_that_is_replaced_counts_to_its_end_and_the_next_from_its_start(site: Site, ledger: Ledger) -> None:
