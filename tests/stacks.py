@@ -1,8 +1,6 @@
 """Stacks that differ from the usual one."""
 
 import json
-import os
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +42,5 @@ def with_flags(home: Path, *flags: str, kind: type[S]) -> S:
 def hurry(stack: Stack, seconds: int = 5) -> None:
     """Its resync ticks oftener than every half minute: nobody waits for it, and what it sends again disturbs nobody."""
     spec = {"schedule": f"*/{seconds} * * * * *", "data": json.dumps({"seconds": seconds})}
-    command = [str(stack.layout.bin / "kubectl"), "--namespace=chandlery", "patch", "pingsource", "resync"]
-    command += ["--type=merge", f"--patch={json.dumps({'spec': spec})}"]
-    environment = {**os.environ, "KUBECONFIG": str(stack.layout.kubeconfig)}
-    subprocess.run(command, env=environment, capture_output=True, check=True)
+    patch = json.dumps({"spec": spec})
+    stack.kubectl("-n", "chandlery", "patch", "pingsource", "resync", "--type=merge", f"--patch={patch}")

@@ -1,6 +1,5 @@
 """The whole stack, up and down: real control plane, real Knative Eventing, NATS, and our own processes."""
 
-import importlib.util
 import json
 import os
 import shlex
@@ -8,7 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,29 +45,37 @@ class Stack:
         if self._conflict:
             having = f"the stack in {self.layout.home} has PORT={self.layout.base}"
             raise StackError(f"{having}; `down` it first or choose another LOCAL=dir")
-        tools = build()
-        self._prepare(tools)
-        self._start_control_plane()
         functions = processes.function_processes(each=self.each)
-        self._start(*CONTROLLERS, *functions)
-        self._kubectl("apply", "Knative's manifests", "--force-conflicts", "-f", str(manifests.rendered(tools)))
+        self.control_plane(*CONTROLLERS, *functions)
+        self._apply_knative()
         self._start(*EVENTING)
-        self._apply_overlay()
-        for name, port in {"eventing": "dispatcher", "ingress": "ingress", "filter": "filter"}.items():
-            self._wait_port(name, port)
-        if OVERLAY.exists():
-            self._wait_ready("brokers.eventing.knative.dev", "triggers.eventing.knative.dev")
+        self._install()
+        self._wait_eventing()
+        self._wait_ready("brokers.eventing.knative.dev", "triggers.eventing.knative.dev")
         self._start(*SOURCES)
         for name in (*functions, *SOURCES):
-            if self._exists(name):
-                self._wait_port(name)
+            self._wait_port(name)
         self._wait_port(functions[0] if len(functions) == 1 else "convert-instances", "conversion")
         say(f"up in {time.monotonic() - started:.1f} s: export KUBECONFIG={self.layout.kubeconfig}")
 
-    def control_plane(self) -> None:
-        """Only an API server with its etcd, and NATS: a cluster that nothing was installed in."""
+    def control_plane(self, *more: str) -> None:
+        """Only an API server with its etcd, and NATS: a cluster that nothing was installed in; and `more` processes."""
         self._prepare(build())
-        self._start_control_plane()
+        self._start("etcd", "nats", "router")
+        self._wait_port("etcd")
+        self._start("apiserver")
+        url, ca = f"https://{self.layout.address('apiserver')}/readyz", self.layout.certificates / "ca.crt"
+        self._wait("apiserver", lambda: answers(url, ca))
+        for name in ("nats", "router"):
+            self._wait_port(name)
+        self._start(*more)
+
+    def knative(self) -> None:
+        """A cluster with Knative Eventing, and nothing of ours."""
+        self.control_plane(*CONTROLLERS)
+        self._apply_knative()
+        self._start(*EVENTING)
+        self._wait_eventing()
 
     def down(self) -> None:
         """Stop everything and forget it; a real node beside it, too."""
@@ -77,6 +85,15 @@ class Stack:
 
     def status(self) -> list[dict[str, Any]]:
         return self.supervisor.info() if self.supervisor.alive() else []
+
+    def kubectl(self, *arguments: str, given: str | None = None) -> str:
+        """What it prints."""
+        environment = {**os.environ, "KUBECONFIG": str(self.layout.kubeconfig)}
+        command = [str(self.layout.bin / "kubectl"), *arguments]
+        done = subprocess.run(command, env=environment, input=given, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise StackError(f"kubectl {' '.join(arguments)} failed:\n{done.stderr.strip()}")
+        return done.stdout
 
     # One process of it, for tests that break things
 
@@ -145,37 +162,34 @@ class Stack:
                     f"(n to n+99 are used, now n={self.layout.base})"
                 )
 
-    def _start_control_plane(self) -> None:
-        self._start("etcd", "nats", "router")
-        self._wait_port("etcd")
-        self._start("apiserver")
-        url, ca = f"https://{self.layout.address('apiserver')}/readyz", self.layout.certificates / "ca.crt"
-        self._wait("apiserver", lambda: answers(url, ca))
-        for name in ("nats", "router"):
-            self._wait_port(name)
+    def _apply_knative(self) -> None:
+        self._apply("Knative's manifests", "-f", str(manifests.rendered(build())))
 
-    def _apply_overlay(self) -> None:
-        if not OVERLAY.exists():  # until the manifests have landed
-            say("  no knative/overlays/local: the stack has no Brokers")
-            return
-        self._kubectl("wait", "Knative's kinds", "--for=condition=established", "crd", "--all", "--timeout=30s")
-        self._kubectl("apply", "our manifests", "--force-conflicts", "-k", str(OVERLAY))
+    def _install(self) -> None:
+        self._wait_kinds()
+        self._apply("our manifests", "-k", str(OVERLAY))
+
+    def _wait_kinds(self) -> None:
+        self._wait_for("established", "crd")
+
+    def _wait_eventing(self) -> None:
+        for name, port in {"eventing": "dispatcher", "ingress": "ingress", "filter": "filter"}.items():
+            self._wait_port(name, port)
 
     def _wait_ready(self, *kinds: str) -> None:
         for kind in kinds:
-            what = f"{kind.partition('.')[0]} ready"
-            self._kubectl("wait", what, "--for=condition=Ready", kind, "--all", "-n", "chandlery", "--timeout=60s")
+            self._wait_for("Ready", kind, "-n", "chandlery")
+
+    def _wait_for(self, condition: str, kind: str, *where: str) -> None:
+        with step(f"{kind.partition('.')[0]} {condition.lower()}"):
+            self.kubectl("wait", f"--for=condition={condition}", kind, "--all", "--timeout=60s", *where)
+
+    def _apply(self, what: str, *files: str) -> None:
+        with step(what):
+            self.kubectl("apply", "--server-side", "--validate=ignore", "--force-conflicts", *files)
 
     def _start(self, *names: str) -> None:
-        self.supervisor.start(*(name for name in names if self._exists(name)))
-
-    def _exists(self, name: str) -> bool:
-        """Our own processes are skipped while their code has not landed."""
-        if name in SOURCES:
-            return importlib.util.find_spec("knative.source") is not None
-        if name in processes.function_processes(each=self.each):
-            return importlib.util.find_spec("shared.serve") is not None
-        return True
+        self.supervisor.start(*names)
 
     def _wait_port(self, name: str, port: str = "") -> None:
         self._wait(name, lambda: listening(self.layout.port(port or name)))
@@ -184,12 +198,9 @@ class Stack:
         log = self.layout.log(name)
         wait(name, check, limit=60, log=log, state=lambda: self.supervisor.state(name))
 
-    def _kubectl(self, verb: str, what: str, *arguments: str) -> None:
-        started = time.monotonic()
-        server_side = ["--server-side", "--validate=ignore"] if verb == "apply" else []
-        command = [str(self.layout.bin / "kubectl"), verb, *server_side, *arguments]
-        environment = {**os.environ, "KUBECONFIG": str(self.layout.kubeconfig)}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise StackError(f"{what}: kubectl {verb} failed:\n{done.stderr.strip()}")
-        say(f"  {what} ({time.monotonic() - started:.1f} s)")
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    say(f"  {what} ({time.monotonic() - started:.1f} s)")

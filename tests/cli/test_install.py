@@ -15,7 +15,7 @@ from knative.local.manifests import rendered
 from knative.local.stack import Stack
 from shared.cluster import Cluster
 from shared.resources import CLUSTER_ROLES, CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES
-from tests.cli.typed import Answer, typed
+from tests.cli.typed import chandlery, done
 from tests.e2e.world import World
 from tests.ports import free_range
 
@@ -49,18 +49,6 @@ async def world(own: Stack) -> AsyncIterator[World]:
     cluster = await Cluster.open(str(own.layout.kubeconfig))
     yield World(own, cluster)
     await cluster.close()
-
-
-def chandlery(stack: Stack, *arguments: str | Path, given: str | None = None) -> Answer:
-    """With the stack's kubectl, which builds overlays."""
-    path = f"{stack.layout.bin}{os.pathsep}{os.environ['PATH']}"
-    return typed(stack.layout.kubeconfig, *arguments, given=given, PATH=path)
-
-
-def done(stack: Stack, *arguments: str | Path) -> Answer:
-    answer = chandlery(stack, *arguments)
-    assert answer.code == 0, answer.out + answer.err
-    return answer
 
 
 def overlay(folder: Path, extra: str = "") -> Path:

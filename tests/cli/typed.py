@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from knative.local.layout import REPOSITORY
+from knative.local.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -32,3 +33,15 @@ def typed(kubeconfig: Path | None, *arguments: str | Path, given: str | None = N
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def chandlery(stack: Stack, *arguments: str | Path, given: str | None = None) -> Answer:
+    """With the stack's kubectl, which builds overlays."""
+    path = f"{stack.layout.bin}{os.pathsep}{os.environ['PATH']}"
+    return typed(stack.layout.kubeconfig, *arguments, given=given, PATH=path)
+
+
+def done(stack: Stack, *arguments: str | Path) -> Answer:
+    answer = chandlery(stack, *arguments)
+    assert answer.code == 0, answer.out + answer.err
+    return answer

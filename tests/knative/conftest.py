@@ -14,7 +14,6 @@ from aiohttp import web
 
 from events.base import Event
 from events.catalog import BY_TYPE
-from knative.local.build import build
 from knative.local.layout import REPOSITORY
 from knative.local.stack import Stack
 from knative.local.waiting import answers
@@ -30,11 +29,9 @@ BASE = REPOSITORY / "knative/base"
 
 class ControlPlane(Stack):
     def up(self) -> None:
-        self._prepare(build())
-        self._start_control_plane()
-        self._start("controller-manager")  # for the life and death of namespaces
+        self.control_plane("controller-manager")  # for the life and death of namespaces
         files = [BASE / "namespace.yaml", BASE / "rbac.yaml", *sorted((BASE / "crds").glob("*.yaml"))]
-        self._kubectl("apply", "our kinds and rights", *(f"--filename={file}" for file in files))
+        self._apply("our kinds and rights", *(f"--filename={file}" for file in files))
 
     async def answers(self) -> None:
         """When it is back after it was killed."""

@@ -6,12 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 from knative import chart, pods
 from knative.choices import CHOICES, Choice, Manifest, chosen, containers, objects
-from knative.local import manifests
-from knative.local.build import build
 from knative.local.stack import Stack
 from tests.ports import free_range
 
@@ -149,11 +146,9 @@ class Bare(Stack):
     """A control plane with Knative's kinds and nothing of ours."""
 
     def up(self) -> None:
-        self._prepare(build())
-        self._start_control_plane()
-        self._start("controller-manager")
-        self._kubectl("apply", "Knative's kinds", "--force-conflicts", "-f", str(manifests.rendered(build())))
-        self._kubectl("wait", "kinds", "--for=condition=established", "crd", "--all", "--timeout=30s")
+        self.control_plane("controller-manager")
+        self._apply_knative()
+        self._wait_kinds()
 
 
 @pytest.fixture(scope="module")
@@ -165,15 +160,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def there(stack: Stack, *arguments: str) -> list[dict[str, Any]]:
-    command = [
-        str(stack.layout.bin / "kubectl"),
-        f"--kubeconfig={stack.layout.kubeconfig}",
-        "get",
-        *arguments,
-        "-oyaml",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    items: list[dict[str, Any]] = yaml.safe_load(done.stdout)["items"]
+    items: list[dict[str, Any]] = json.loads(stack.kubectl("get", *arguments, "-ojson"))["items"]
     return items
 
 

@@ -8,15 +8,13 @@ from typing import Any
 
 import yaml
 
-from knative.local import manifests
-from knative.local.build import build
 from knative.local.layout import REPOSITORY, function_names
 from knative.local.node import machine, processes
 from knative.local.node.node import Node
 from knative.local.node.place import NAME as NODE
 from knative.local.node.place import STORAGE_CLASS, Place
 from knative.local.processes import REAL_NODE
-from knative.local.stack import CONTROLLERS, EVENTING, Stack
+from knative.local.stack import Stack
 from knative.pods import kebab
 from knative.workloads import SOURCES
 from tests.node import image
@@ -30,14 +28,7 @@ class Empty(Stack):
     """With nothing of ours. Knative's processes run beside the API server, as everywhere on one machine."""
 
     def up(self) -> None:
-        tools = build()
-        self._prepare(tools)
-        self._start_control_plane()
-        self._start(*CONTROLLERS)
-        self._kubectl("apply", "Knative's manifests", "--force-conflicts", "-f", str(manifests.rendered(tools)))
-        self._start(*EVENTING)
-        for name, port in {"eventing": "dispatcher", "ingress": "ingress", "filter": "filter"}.items():
-            self._wait_port(name, port)
+        self.knative()
 
     def route(self) -> None:
         """Knative finds the functions at their Services, whose addresses lead to the node."""
@@ -48,13 +39,6 @@ class Empty(Stack):
         kept = [line for line in file.read_text().splitlines() if line.split()[0] not in hosts]
         file.write_text("\n".join([*kept, *(f"{host} {address}:80" for host, address in hosts.items())]) + "\n")
         self.restart("router")
-
-    def kubectl(self, *arguments: str, given: str = "") -> str:
-        environment = {**os.environ, "KUBECONFIG": str(self.layout.kubeconfig)}
-        command = [str(self.layout.bin / "kubectl"), *arguments]
-        done = subprocess.run(command, env=environment, input=given, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
 
 class Own:

@@ -1,21 +1,30 @@
 """What the release before this one left behind, made by its own code.
 
 `make previous` at a release's tag, when it is out: the next one's tests start from what it writes here. Until the first
-tag it is commit b0ac4f3, whose ledger has the first tables only: `git archive` it somewhere, and run this file there
-with PYTHONPATH=. and this folder as its argument.
+tag it is commit d626aef for the cluster, and for the ledger b0ac4f3, which has the first tables only: `git archive` it
+somewhere, and run this file there with PYTHONPATH=., this folder and what to make (`ledger`, `cluster`) as arguments.
 """
 
 import asyncio
+import json
+import os
 import sqlite3
+import subprocess
 import sys
+import tarfile
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from events.readings import CPU, MEMORY, Reading, Subject
+from knative.local.layout import REPOSITORY
+from knative.local.stack import Stack
+from shared.cluster import Cluster
 from shared.metering.ledger import Ledger
 from shared.metering.prices import Price
+from tests.e2e.world import World
+from tests.ports import free_range
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 END = START + timedelta(hours=6)
@@ -69,7 +78,7 @@ PRICE = Price(
 )
 
 
-def main(folder: Path) -> None:
+def ledger(folder: Path) -> None:
     with TemporaryDirectory() as work:
         path = Path(work) / "ledger.db"
         invoice = asyncio.run(fill(f"sqlite+aiosqlite:///{path}"))
@@ -78,5 +87,59 @@ def main(folder: Path) -> None:
     (folder / "invoice.txt").write_text(invoice + "\n")
 
 
+OBSOLETE = """
+apiVersion: eventing.knative.dev/v1
+kind: Trigger
+metadata:
+  name: obsolete
+  namespace: chandlery
+  labels: {app.kubernetes.io/part-of: chandlery, eventing.knative.dev/broker: offerings}
+spec:
+  broker: offerings
+  subscriber: {uri: "http://127.0.0.1:9"}
+"""
+KEPT = ("etcd", "nats")
+
+
+def cluster(folder: Path) -> None:
+    """What etcd and NATS had on their disks: an installation with a Trigger that the next one does not have, an
+    Offering, and an instance of it that is Ready."""
+    with TemporaryDirectory() as work:
+        overlay = Path(work) / "overlay"
+        overlay.mkdir()
+        (overlay / "obsolete.yaml").write_text(OBSOLETE)
+        base = os.path.relpath(REPOSITORY / "knative/overlays/local", overlay)
+        kustomization = {"kind": "Kustomization", "resources": [base, "obsolete.yaml"]}
+        (overlay / "kustomization.yaml").write_text(json.dumps(kustomization))
+        stack = Stack(Path(work) / "stack", free_range())
+        stack.up()
+        try:
+            path = f"{stack.layout.bin}{os.pathsep}{os.environ['PATH']}"
+            command = [str(stack.layout.bin / "chandlery"), "upgrade", str(overlay)]
+            subprocess.run(command, check=True, env=os.environ | {"PATH": path})
+            asyncio.run(ordered(stack))
+            for name in ("functions", "apiserver", *KEPT):
+                stack.stop(name)
+            with tarfile.open(folder / "cluster.tar.xz", "w:xz") as archive:
+                for name in KEPT:
+                    archive.add(stack.layout.run / name, name)
+        finally:
+            stack.down()
+
+
+async def ordered(stack: Stack) -> None:
+    found = await Cluster.open(str(stack.layout.kubeconfig))
+    world = World(stack, found, WORLD)
+    await world.open()
+    await world.offered("Database", "hello")
+    await world.order("Database", "one")
+    await world.ready("Database", "one")
+    await found.close()
+
+
+WORLD = "previous"
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if sys.argv[1:] else Path(__file__).parent)
+    folder = Path(sys.argv[1]) if sys.argv[1:] else Path(__file__).parent
+    for make in [{"ledger": ledger, "cluster": cluster}[each] for each in sys.argv[2:] or ("ledger", "cluster")]:
+        make(folder)
