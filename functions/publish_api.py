@@ -49,6 +49,7 @@ async def publish_api(
     offering = await offering_of(cluster, event.offering)
     if offering is None or offering.withdrawn:
         return None
+    offering = await with_todays_status(cluster, offering)
     generation = offering.metadata.generation
     chart_ready = find(offering.status.conditions, "ChartReady")
     if chart_ready is None or chart_ready.observed_generation != generation:
@@ -58,7 +59,8 @@ async def publish_api(
     try:
         now = await publish(offering, cluster, store, webhook)
     except Refused as refusal:
-        await tell(cluster, offering, condition("Published", False, refusal.reason, refusal.message, generation))
+        said = condition("Published", False, refusal.reason, refusal.message, generation)
+        await report_offering(cluster, offering, "publish_api", [said], api=noted(offering))
         return ApiRefused(offering=event.offering, generation=generation, reason=refusal.reason)
     await dossier.write(cluster, offering.metadata, "publish_api", {dossier.SAMPLE: now.sample})
     documents = dossier.name_of(offering.metadata)
@@ -68,10 +70,25 @@ async def publish_api(
     return ApiPublished(offering=event.offering, generation=generation, crd=offering.crd)
 
 
-async def tell(cluster: Cluster, offering: Offering, said: Condition) -> None:
-    """Keeps what was said of an API that was published before."""
-    known = offering.status.api.model_dump(by_alias=True, exclude_none=True)
-    await report_offering(cluster, offering, "publish_api", [said], api=known)
+async def with_todays_status(cluster: Cluster, offering: Offering) -> Offering:
+    """Functions write the status of this release, also where the Offering is refused as it stands: the instances it has
+    go on, and the API server drops what a schema does not know."""
+    api = offering.status.api
+    if not api.crd or api.status_edition == statuses.EDITION:
+        return offering
+    existing = await cluster.get(CUSTOM_RESOURCE_DEFINITIONS, api.crd)
+    if existing and owner_of(existing) == offering.metadata.name:
+        await apply(cluster, versions.with_status(existing, statuses.STATUS))
+    status = offering.status.model_copy(update={"api": api.model_copy(update={"status_edition": statuses.EDITION})})
+    now = offering.model_copy(update={"status": status})
+    before = find(offering.status.conditions, "Published")
+    await report_offering(cluster, offering, "publish_api", [before] if before else [], api=noted(now))
+    return now
+
+
+def noted(offering: Offering) -> dict[str, Any]:
+    """What was said of an API that was published before."""
+    return offering.status.api.model_dump(by_alias=True, exclude_none=True)
 
 
 async def publish(offering: Offering, cluster: Cluster, store: ChartStore, webhook: Webhook) -> Published:
@@ -161,8 +178,14 @@ async def prove(cluster: Cluster, existing: Crd, crd: Crd) -> None:
     )
 
 
+def owner_of(crd: Crd | None) -> str | None:
+    """The name of its Offering."""
+    name: str | None = ((crd or {}).get("metadata", {}).get("labels") or {}).get(ownership.OFFERING)
+    return name
+
+
 def check_owner(offering: Offering, crd: dict[str, Any] | None) -> None:
-    owner = (crd or {}).get("metadata", {}).get("labels", {}).get(ownership.OFFERING)
+    owner = owner_of(crd)
     if crd and owner != offering.metadata.name:
         whose = f"offering {owner}" if owner else "something other than Chandlery"
         raise Refused(

@@ -60,10 +60,10 @@ def about_offering(offering: Offering, now: datetime, period: float) -> Event | 
         held = finalizers.API in offering.metadata.finalizers
         return OfferingWithdrawn(offering=key, generation=generation) if held else None
     ready = find(offering.status.conditions, "Ready")
-    if ready and ready.observed_generation == generation:
-        outdated = offering.status.api.status_edition != statuses.EDITION
+    outdated = offering.status.api.crd and offering.status.api.status_edition != statuses.EDITION
+    if ready and ready.observed_generation == generation and not outdated:
         if ready.true and priced(offering):
-            return OfferingApplied(offering=key, generation=generation) if outdated else None
+            return None
         age = (now - datetime.fromisoformat(ready.last_transition_time)).total_seconds()
         if not due(age, period):
             return None

@@ -200,7 +200,11 @@ def together(crd: Crd, existing: Crd | None, places: Places | None, *, plans: bo
     name, group = newest["name"], crd["spec"]["group"]
     warning = f"{group}/{name} is newer; what it calls otherwise is converted"
     earlier = [
-        {**with_status_of(newest, each), **SERVED, "deprecationWarning": warning[:256]}
+        {
+            **_with_status(each, newest["schema"]["openAPIV3Schema"]["properties"]["status"]),
+            **SERVED,
+            "deprecationWarning": warning[:256],
+        }
         for each in (existing or {"spec": {"versions": []}})["spec"]["versions"]
         if order(each["name"]) < order(name)
     ]
@@ -215,12 +219,17 @@ def together(crd: Crd, existing: Crd | None, places: Places | None, *, plans: bo
     return whole
 
 
-def with_status_of(newest: Crd, earlier: Crd) -> Crd:
-    """Functions write one status, whichever version they speak."""
-    whole = earlier["schema"]["openAPIV3Schema"]
-    status = newest["schema"]["openAPIV3Schema"]["properties"]["status"]
+def with_status(crd: Crd, status: Schema) -> Crd:
+    """In all versions: functions write one status, whichever version they speak."""
+    whole = as_it_was(crd)
+    versions = [_with_status(each, status) for each in crd["spec"]["versions"]]
+    return {**whole, "spec": {**whole["spec"], "versions": versions}}
+
+
+def _with_status(version: Crd, status: Schema) -> Crd:
+    whole = version["schema"]["openAPIV3Schema"]
     schema = {**whole, "properties": {**whole["properties"], "status": status}}
-    return {**earlier, "schema": {**earlier["schema"], "openAPIV3Schema": schema}}
+    return {**version, "schema": {**version["schema"], "openAPIV3Schema": schema}}
 
 
 def edition_hash(crd: Crd) -> str:

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,20 +114,38 @@ def chandlery(world: World, *arguments: str) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-async def test_an_api_of_an_older_chandlery_is_published_again(world: World) -> None:
-    """With the status that functions write by now: the API server refuses what a schema does not know."""
+async def test_an_api_of_an_older_chandlery_gets_todays_status(world: World) -> None:
+    """Functions write it by now, and the API server drops what a schema does not know."""
     await world.offered("Database", "hello")
-    crd = f"{world.kind('Database').plural}.{world.kind('Database').group}"
+    await older(world)
+    await world.eventually(partial(renewed, world), "the API has today's status")
+
+
+async def test_instances_of_an_offering_that_is_refused_get_todays_status_too(world: World) -> None:
+    await world.offered("Database", "hello")
+    await world.offer("Database", {"url": "file:///examples/charts/none"})
+    await world.offering_says("Database", "ChartReady", "ChartNotFound")
+    await older(world)
+    await world.eventually(partial(renewed, world), "the API has today's status")
+    await world.offering_says("Database", "ChartReady", "ChartNotFound")
+
+
+async def older(world: World) -> None:
+    """Its API is as an older Chandlery published it."""
     field = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/notes"
-    world.kubectl("patch", "crd", crd, "--type=json", "-p", json.dumps([{"op": "remove", "path": field}]))
-    older = json.dumps({"status": {"api": {"statusEdition": "older"}}})
+    patch = json.dumps([{"op": "remove", "path": field}])
+    world.kubectl("patch", "crd", crd_of(world), "--type=json", "-p", patch)
+    edition = json.dumps({"status": {"api": {"statusEdition": "older"}}})
     offering = world.offering_name("Database")
-    world.kubectl("patch", "offering", offering, "--subresource=status", "--type=merge", "-p", older)
+    world.kubectl("patch", "offering", offering, "--subresource=status", "--type=merge", "-p", edition)
 
-    async def whole() -> bool:
-        found = await world.cluster.get(CUSTOM_RESOURCE_DEFINITIONS, crd) or {}
-        status = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
-        api = (await world.offering("Database") or {})["status"]["api"]
-        return "notes" in status["properties"] and api["statusEdition"] == statuses.EDITION
 
-    await world.eventually(whole, "the API has today's status")
+async def renewed(world: World) -> bool:
+    found = await world.cluster.get(CUSTOM_RESOURCE_DEFINITIONS, crd_of(world)) or {}
+    status = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
+    api = (await world.offering("Database") or {})["status"]["api"]
+    return "notes" in status["properties"] and api["statusEdition"] == statuses.EDITION
+
+
+def crd_of(world: World) -> str:
+    return f"{world.kind('Database').plural}.{world.kind('Database').group}"

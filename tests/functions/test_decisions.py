@@ -202,13 +202,20 @@ def test_what_stays_broken_is_tried_ever_more_seldom_and_never_given_up() -> Non
     assert tries(60, 1000) == [60, 120, 240, 300, 600, 900]
 
 
+OLDER = {"crd": "databases.acme.example.com", "statusEdition": "older"}
+
+
 @pytest.mark.parametrize(
     ("found", "said"),
     [
         (offering(), None),
         (offering(generation=2, status={"conditions": [condition("Ready", generation=1)]}), OfferingApplied),
         (offering(status={}), OfferingApplied),
-        (offering(status={"conditions": [condition("Ready")], "api": {"statusEdition": "older"}}), OfferingApplied),
+        (offering(status={"conditions": [condition("Ready")], "api": OLDER}), OfferingApplied),
+        (
+            offering(status={"conditions": [condition("Ready", "False", "BreakingChange")], "api": OLDER}),
+            OfferingApplied,
+        ),
     ],
 )
 def test_an_offering_that_is_not_published_is_sent_again(found: Any, said: Any) -> None:
@@ -231,7 +238,7 @@ PRICE = {"per": "cpu-core-hour", "amount": "0.04", "currency": "EUR"}
 )
 def test_an_offering_whose_prices_were_not_spoken_of_is_sent_again(priced: list[Any], again: bool) -> None:
     ready = condition("Ready", lastTransitionTime=(NOW - timedelta(seconds=60)).isoformat())
-    api = {"statusEdition": statuses.EDITION}
+    api = {"crd": "databases.acme.example.com", "statusEdition": statuses.EDITION}
     found = offering(status={"conditions": [ready, *priced], "api": api}, metering={"prices": [PRICE]})
     assert isinstance(about_offering(found, NOW, 60), OfferingApplied) == again
 
