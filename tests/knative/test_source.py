@@ -36,6 +36,13 @@ class Process:
                         return
                 await asyncio.sleep(0.05)
 
+    async def metrics_with(self, line: str) -> str:
+        """Once they have it."""
+        async with asyncio.timeout(30):
+            while line not in (found := (await self.get("/metrics"))[1]):
+                await asyncio.sleep(0.05)
+        return found
+
     async def leads(self) -> bool:
         return "chandlery_source_leader 1.0" in (await self.get("/metrics"))[1]
 
@@ -100,8 +107,7 @@ async def test_a_spare_takes_over_at_once_from_one_that_stops_and_after_a_while_
             await sink.until(lambda: count() == 3, limit=30)
             assert await spare.leads()
             assert (await spare.get("/healthz"))[0] == 200
-            metrics = (await spare.get("/metrics"))[1]
-            assert 'chandlery_source_watches{state="watching"} 4.0' in metrics
+            metrics = await spare.metrics_with('chandlery_source_watches{state="watching"} 4.0')
             assert 'chandlery_source_events_total{type="dev.chandlery.offering.applied.v1"}' in metrics
             await spare.ended(signal.SIGTERM)
     assert await holder(admin) is None
