@@ -39,7 +39,7 @@ class Process:
     async def metrics_with(self, line: str) -> str:
         """Once they have it."""
         async with asyncio.timeout(30):
-            while line not in (found := (await self.get("/metrics"))[1]):
+            while line not in (found := (await self.get("/metrics"))[1]):  # noqa: ASYNC110 -- each look is a request
                 await asyncio.sleep(0.05)
         return found
 
