@@ -205,13 +205,15 @@ def source_deployment(name: str, source: Source) -> Manifest:
 
 
 def sink_binding(name: str, source: Source) -> Manifest:
+    where = {"namespace": SYSTEM_NAMESPACE}  # said, so that nothing hangs on Knative's webhook that would fill it in
+    broker = {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": source.broker}
     return {
         "apiVersion": "sources.knative.dev/v1",
         "kind": "SinkBinding",
         "metadata": metadata(name, "source"),
         "spec": {
-            "subject": {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": SYSTEM_NAMESPACE, "name": name},
-            "sink": {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": source.broker}},
+            "subject": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name} | where,
+            "sink": {"ref": broker | where},
         },
     }
 

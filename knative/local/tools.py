@@ -88,6 +88,7 @@ NODE_MODULES = (
         {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kubelet", "kube-proxy")},
         ldflags=KUBERNETES_VERSION,
     ),
+    Module("coredns", {"coredns": "."}),
     Module("load", {"load": "."}),
 )
 

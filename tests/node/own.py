@@ -16,12 +16,10 @@ from knative.local.node.place import STORAGE_CLASS, Place
 from knative.local.processes import REAL_NODE
 from knative.local.stack import Stack
 from knative.pods import kebab
-from knative.workloads import SOURCES
 from tests.node import image
 
 SERVICES = "10.96.0.0/16"
-INGRESS = "broker-ingress.knative-eventing.svc.cluster.local"
-HERE = "ingress-of-this-machine"
+INGRESS = "broker-ingress"
 
 
 class Empty(Stack):
@@ -56,22 +54,22 @@ class Own:
         self._let_pods_reach_the_ingress()
 
     def _let_pods_reach_the_ingress(self) -> None:
-        """A Service that leads to the process here: Knative's own leads to pods that kwok pretends to run."""
-        metadata = {"name": HERE, "namespace": "knative-eventing"}
-        service = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": 80}]}}
-        slice_of_it = {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": metadata | {"labels": {"kubernetes.io/service-name": HERE}},
-            "addressType": "IPv4",
-            "endpoints": [{"addresses": [self.place.gateway], "conditions": {"ready": True}}],
-            "ports": [{"port": self.stack.layout.port("ingress"), "protocol": "TCP"}],
+        """Knative's Service leads to the process here, not to the pods that kwok pretends to run."""
+        there = ("-n", "knative-eventing")
+        self.stack.kubectl(*there, "patch", "service", INGRESS, "--type=merge", '--patch={"spec":{"selector":null}}')
+        port = {"name": "http", "port": self.stack.layout.port("ingress")}
+        endpoints = {
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": {"name": INGRESS, "namespace": there[1]},
+            "subsets": [{"addresses": [{"ip": self.place.gateway}], "ports": [port]}],
         }
-        for body in (service, slice_of_it):
-            self.stack.kubectl("apply", "-f", "-", given=json.dumps(body))
+        self.stack.kubectl(*there, "delete", "endpoints", INGRESS)
+        self.stack.kubectl(*there, "delete", "endpointslices", "-l", f"kubernetes.io/service-name={INGRESS}")
+        self.stack.kubectl("create", "-f", "-", given=json.dumps(endpoints))
 
     def overlay(self, folder: Path, version: str) -> Path:
-        """`deployments`, on this node: with what a cluster has and this one lacks (a registry, DNS, SinkBindings)."""
+        """`deployments`, on this node: whose images come from no registry."""
         above = os.path.relpath(REPOSITORY / "knative", folder)
         parts = ("deployments", "ledger-sqlite", "nats-external")
         body = {
@@ -87,18 +85,10 @@ class Own:
         return folder
 
     def _patches(self) -> list[dict[str, Any]]:
-        address = self.stack.kubectl(
-            *("get", "service", HERE, "-n", "knative-eventing", "-o", "jsonpath={.spec.clusterIP}")
-        )
         url = f"nats://{self.place.gateway}:{self.stack.layout.port('nats')}"
         here: list[dict[str, Any]] = [
             {"op": "add", "path": "/spec/template/spec/nodeSelector", "value": {"kubernetes.io/hostname": NODE}},
             {"op": "add", "path": "/spec/template/spec/tolerations", "value": [{"key": REAL_NODE}]},
-            {
-                "op": "add",
-                "path": "/spec/template/spec/hostAliases",
-                "value": [{"ip": address, "hostnames": [INGRESS]}],
-            },
             {"op": "replace", "path": "/spec/template/spec/containers/0/resources/requests/cpu", "value": "5m"},
         ]
         told = [
@@ -107,23 +97,10 @@ class Own:
         ]
         stored = [{"op": "add", "path": "/spec/storageClassName", "value": STORAGE_CLASS}]
         stored += [{"op": "replace", "path": "/spec/resources/requests/storage", "value": "64Mi"}]
-        sinks = [
-            patch(
-                {"kind": "Deployment", "name": name},
-                [{"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": sink(source.broker)}],
-            )
-            for name, source in SOURCES.items()
-        ]
-        unbound = [
-            {"target": {"kind": "SinkBinding", "name": name}, "patch": yaml.safe_dump(deleted(name))}
-            for name in SOURCES
-        ]
         return [
             patch({"kind": "Deployment"}, here),
             patch({"version": "v1", "kind": "ConfigMap", "name": "chandlery"}, told),
             patch({"kind": "PersistentVolumeClaim", "name": "ledger"}, stored),
-            *sinks,
-            *unbound,
         ]
 
 
@@ -137,12 +114,3 @@ NATS = {
 
 def patch(target: dict[str, str], operations: list[dict[str, Any]]) -> dict[str, Any]:
     return {"target": target, "patch": json.dumps(operations)}
-
-
-def sink(broker: str) -> dict[str, str]:
-    return {"name": "K_SINK", "value": f"http://{INGRESS}/chandlery/{broker}"}
-
-
-def deleted(name: str) -> dict[str, Any]:
-    metadata = {"name": name, "namespace": "chandlery"}
-    return {"apiVersion": "sources.knative.dev/v1", "kind": "SinkBinding", "metadata": metadata, "$patch": "delete"}

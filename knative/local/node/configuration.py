@@ -11,6 +11,8 @@ from knative.local.processes import REAL_NODE
 Config = dict[str, Any]
 
 KUBELET_PORT = 10250
+DOMAIN = "cluster.local"
+DNS = "system:coredns"
 PROVISIONER = "chandlery.dev/node-local"
 
 
@@ -81,9 +83,23 @@ def kubelet(place: Place) -> Config:
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "podLogsDir": str(home / "pods"),
         "volumePluginDir": str(home / "plugins"),
+        "clusterDNS": [place.address],
+        "clusterDomain": DOMAIN,
         "resolvConf": str(place.layout.run / "resolv.conf"),
         "makeIPTablesUtilChains": False,
     }
+
+
+def corefile(place: Place) -> str:
+    """Names of the cluster, and of nothing else: pods here reach nothing else either."""
+    return f""".:53 {{
+  bind {place.address}
+  errors
+  kubernetes {DOMAIN} {{
+    kubeconfig {place.layout.run / "coredns.kubeconfig"}
+  }}
+}}
+"""
 
 
 def proxy(place: Place, kubeconfig: str) -> Config:
@@ -121,8 +137,10 @@ def kubeconfig(place: Place, name: str) -> Config:
 
 
 def objects(place: Place) -> Config:
-    """Who may ask the kubelet, which volumes there are, and where pods find the API server."""
+    """Who may ask the kubelet, what DNS may see, which volumes there are, and where pods find the API server."""
     rbac = "rbac.authorization.k8s.io"
+    kinds = {"": ["endpoints", "services", "pods", "namespaces"], "discovery.k8s.io": ["endpointslices"]}
+    rules = [{"apiGroups": [group], "resources": names, "verbs": ["list", "watch"]} for group, names in kinds.items()]
     labels = {REAL_NODE: "", "kubernetes.io/service-name": "kubernetes"}
     return {
         "apiVersion": "v1",
@@ -134,6 +152,14 @@ def objects(place: Place) -> Config:
                 "metadata": {"name": f"chandlery:{KUBELET_CLIENT}"},
                 "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "system:kubelet-api-admin"},
                 "subjects": [{"apiGroup": rbac, "kind": "User", "name": KUBELET_CLIENT}],
+            },
+            {"apiVersion": f"{rbac}/v1", "kind": "ClusterRole", "metadata": {"name": DNS}, "rules": rules},
+            {
+                "apiVersion": f"{rbac}/v1",
+                "kind": "ClusterRoleBinding",
+                "metadata": {"name": DNS},
+                "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": DNS},
+                "subjects": [{"apiGroup": rbac, "kind": "User", "name": DNS}],
             },
             {
                 "apiVersion": "storage.k8s.io/v1",

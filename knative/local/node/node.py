@@ -67,7 +67,7 @@ class Node:
         self.supervisor.start("relay", "containerd", "volumes")
         self._wait("containerd", lambda: _succeeds("ctr", f"--address={place.containerd}", "version"))
         self._import(place, tools)
-        self.supervisor.start("kubelet", "kube-proxy")
+        self.supervisor.start("coredns", "kubelet", "kube-proxy")
         self._wait("kubelet", self.ready)
 
     def _configure(self, place: Place) -> None:
@@ -78,9 +78,11 @@ class Node:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         issue(place.certificates, "kubelet", f"system:node:{NAME}", "system:nodes", addresses=[place.address])
         issue(place.certificates, "kube-proxy", "system:kube-proxy")
-        for name in ("kubelet", "kube-proxy"):
+        issue(place.certificates, "coredns", configuration.DNS)
+        for name in ("kubelet", "kube-proxy", "coredns"):
             (run / f"{name}.kubeconfig").write_text(json.dumps(configuration.kubeconfig(place, name)))
         (run / "resolv.conf").touch()
+        (run / "Corefile").write_text(configuration.corefile(place))
         (run / "containerd.toml").write_text(configuration.containerd(place))
         (run / "cni/pods.conflist").write_text(json.dumps(configuration.network(place)))
         (run / "kubelet.json").write_text(json.dumps(configuration.kubelet(place)))

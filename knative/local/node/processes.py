@@ -8,8 +8,6 @@ from knative.local.node.place import NAME, Place
 from knative.local.processes import REAL_NODE, Process
 from knative.local.tools import Tools
 
-ORDER = ("relay", "containerd", "kubelet", "kube-proxy", "volumes")
-
 
 def table(place: Place, tools: Tools, reached: tuple[str, ...] = ()) -> list[Process]:
     """Besides the API server its pods reach those of the stack's ports that are `reached`."""
@@ -32,6 +30,7 @@ def table(place: Place, tools: Tools, reached: tuple[str, ...] = ()) -> list[Pro
     return [
         Process("relay", [*module, "knative.local.node.relay", place.gateway, *ports]),
         Process("containerd", [*inside(place), "containerd", f"--config={run / 'containerd.toml'}"]),
+        Process("coredns", [*inside(place), tools["coredns"], f"-conf={run / 'Corefile'}"]),
         Process("kubelet", [*inside(place), *kubelet]),
         Process("kube-proxy", [*inside(place), *proxy]),
         Process("volumes", [*module, *volumes]),

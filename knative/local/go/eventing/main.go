@@ -14,6 +14,7 @@ import (
 	imccontroller "knative.dev/eventing/pkg/reconciler/inmemorychannel/controller"
 	imcdispatcher "knative.dev/eventing/pkg/reconciler/inmemorychannel/dispatcher"
 	"knative.dev/eventing/pkg/reconciler/pingsource"
+	"knative.dev/eventing/pkg/reconciler/sinkbinding"
 	"knative.dev/eventing/pkg/reconciler/subscription"
 	filtered "knative.dev/pkg/client/injection/kube/informers/factory/filtered"
 	"knative.dev/pkg/injection/sharedmain"
@@ -33,6 +34,7 @@ func main() {
 		subscription.NewController,
 		apiserversource.NewController,
 		pingsource.NewController,
+		sinkbinding.NewController,
 		broker.NewController,
 		trigger.NewController,
 		imccontroller.NewController,
