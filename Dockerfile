@@ -4,7 +4,7 @@
 # It is started as nobody in particular, on a root file system that is read-only, with /tmp to write to.
 #
 # BASE brings Python 3.11 or newer with venv, CA certificates and util-linux; give it by digest to have the same one again.
-# HELM=given takes the program .image/helm instead of building it, for where there is no image with Go.
+# HELM=given takes the programs .image/helm and .image/chandlery-helm instead of building them, for where there is no image with Go.
 # nkeys is published as source only (a few lines of Python); everything else comes as wheels.
 # A private package index: --secret id=pip,src=pip.conf
 ARG BASE=python:3.11.14-slim-bookworm
@@ -16,10 +16,11 @@ ARG TARGETOS TARGETARCH
 WORKDIR /src
 COPY knative/local/go/helm/ ./
 RUN CGO_ENABLED=0 GOFLAGS=-mod=readonly GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false \
-    -ldflags "-s -w -X helm.sh/helm/v4/internal/version.version=v4.2.4" -o /out/helm helm.sh/helm/v4/cmd/helm
+    -ldflags "-s -w -X helm.sh/helm/v4/internal/version.version=v4.2.4" -o /out/ helm.sh/helm/v4/cmd/helm ./engine \
+    && mv /out/engine /out/chandlery-helm
 
 FROM scratch AS helm-given
-COPY .image/helm /out/helm
+COPY .image/helm .image/chandlery-helm /out/
 
 FROM helm-${HELM} AS helm
 
@@ -36,7 +37,7 @@ LABEL org.opencontainers.image.title=chandlery \
     org.opencontainers.image.description="Helm charts as a service on Kubernetes" \
     org.opencontainers.image.licenses=Apache-2.0
 COPY --from=packages /opt/chandlery /opt/chandlery
-COPY --from=helm /out/helm /usr/local/bin/helm
+COPY --from=helm /out/helm /out/chandlery-helm /usr/local/bin/
 WORKDIR /app
 COPY events/ events/
 COPY shared/ shared/

@@ -33,13 +33,13 @@ from shared.attempts import (
 )
 from shared.cluster import Cluster
 from shared.conditions import Condition, condition
+from shared.engine import Review
 from shared.errors import ApiError, Conflict, Refused, RetryLater
 from shared.function import function
 from shared.health import pod_trouble
 from shared.helm import AT_ONCE, Applied, Helm, HelmFailed, acting_as, seconds
 from shared.instance import Instance, as_offered
 from shared.offerings import Offerings
-from shared.postrender import Review
 from shared.preflight import Preflight
 from shared.releases import Release, release_for
 from shared.reports import instance_of, report_instance

@@ -1,7 +1,8 @@
 """Helm, as the few things we ask of it: apply, history, undo, remove. Another engine can take its place.
 
-The real CLI as a subprocess. PyPI's pyhelm3 was found wanting: it runs Helm through a shell, and has no way to bound
-the environment. Values go by standard input; Helm acts as the release's own account, never as the function.
+Helm itself, in processes: what every order needs in ones that are kept (shared/engine.py), the rest by its CLI. PyPI's
+pyhelm3 was found wanting: it runs Helm through a shell, and has no way to bound the environment. Values go by standard
+input; Helm acts as the release's own account, never as the function.
 """
 
 import asyncio
@@ -11,11 +12,12 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from weakref import WeakValueDictionary
 
 import yaml
@@ -23,10 +25,10 @@ from prometheus_client import Gauge
 
 from shared import tracing
 from shared.cluster import Cluster, Object
+from shared.engine import PROGRAM, EngineFailed, Engines, Review
 from shared.errors import ApiError, NotFound, RetryLater
 from shared.heartbeat import Heartbeat
 from shared.lifetime import opened
-from shared.postrender import PostRenderer, Review
 from shared.releases import Release
 from shared.resources import RELEASES_NAMESPACE, SECRETS
 
@@ -37,7 +39,8 @@ HISTORY_MAX = 5
 IN_CLUSTER, POD = "in-cluster.kubeconfig", "/var/run/secrets/kubernetes.io/serviceaccount"
 OUTPUT_LIMIT = 2000
 AT_ONCE = 32
-"""Each needs about 60 MB."""
+"""Each needs about 60 MB, and no more than ENGINE lets it keep."""
+ENGINE = {"GOGC": "400", "GOMEMLIMIT": "192MiB"}
 BUSY_SECONDS = 2
 """Helm is CPU-bound: more than there are cores only take turns. One that runs longer than this waits for a hook."""
 
@@ -61,6 +64,9 @@ REASONS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("Forbidden", re.compile(r"is forbidden")),
     ("ObjectRefused", re.compile(r"is invalid|admission webhook|denied the request|no matches for kind|unknown field")),
 )
+
+
+T = TypeVar("T")
 
 
 class HelmFailed(Exception):
@@ -103,7 +109,7 @@ class Helm:
         self._cluster = cluster
         self._heartbeat = heartbeat
         self._home = Path(tempfile.mkdtemp(prefix="chandlery-helm-"))
-        self._reviews = PostRenderer(self._home, self._home / "data" / "plugins")
+        self._engines = Engines((*DIE_WITH_US, PROGRAM), environment(self._home) | ENGINE)
         self._room = asyncio.Semaphore(AT_ONCE)
         self._busy = asyncio.Semaphore((os.cpu_count() or 2) + 1)
         # Held weakly: a lock lives exactly as long as somebody has it or waits for it.
@@ -113,11 +119,10 @@ class Helm:
     async def open(cls) -> Self:
         helm = cls(await opened(Cluster), await opened(Heartbeat))
         (helm._home / IN_CLUSTER).write_text(json.dumps(in_cluster(helm._cluster.server)))
-        await helm._reviews.start()
         return helm
 
     async def close(self) -> None:
-        await self._reviews.close()
+        await self._engines.close()
         shutil.rmtree(self._home, ignore_errors=True)
 
     @asynccontextmanager
@@ -137,24 +142,27 @@ class Helm:
         `slow` is called when it takes longer than Helm itself ever needs: a hook may take minutes. What is in the
         chart's crds/ is not Helm's to make: shared/chart_crds.py has done so when the chart was registered.
         """
-        labels = f"{INPUTS}={release.inputs},{HOLDER}={self._heartbeat.holder}"
-        history = [] if first else ["--history-max", str(HISTORY_MAX)]
-        async with self._reviews.asked(review) as asked:
-            arguments = [
-                *("install" if first else "upgrade", release.name, str(chart), "--values", "-", "--labels", labels),
-                *("--skip-crds", "--disable-openapi-validation", "--output", "json", *history),
-                *(*within(release), *asked.arguments),
-            ]
-            given, limit = json.dumps(release.values), seconds(release.timeout)
-            try:
-                out = await self._run(arguments, limit, given=given, slow=slow, more=asked.environment)
-            except (HelmFailed, RetryLater):
-                if asked.error:
-                    raise asked.error from None
-                raise
-        if not asked.done:
-            raise AssertionError("Helm installs what passed the review, or nothing")
-        return applied(json.loads(out))
+        verb = "install" if first else "upgrade"
+        asked = {
+            "verb": verb,
+            "chart": str(chart),
+            "release": release.name,
+            "namespace": release.namespace,
+            "as": acting_as(release.namespace),
+            "labels": {INPUTS: release.inputs, HOLDER: self._heartbeat.holder},
+            "timeout": release.timeout,
+            "historyMax": HISTORY_MAX,
+            "values": release.values,
+        }
+
+        async def ask() -> dict[str, Any]:
+            async with self._engines.one() as engine:
+                return await engine.ask(asked, review)
+
+        try:
+            return applied(await self._bounded(verb, ask, seconds(release.timeout), slow))
+        except EngineFailed as failed:
+            raise failure(verb, str(failed)) from None
 
     async def read(self, release: Release) -> Applied:
         """What `apply` answered when the newest revision was made."""
@@ -206,42 +214,49 @@ class Helm:
                 impersonate=acting_as(release.namespace),
             )
 
-    async def _run(
+    async def _run(self, arguments: list[str], limit: float) -> str:
+        return await self._bounded(arguments[0], partial(called, arguments, environment(self._home)), limit)
+
+    async def _bounded(
         self,
-        arguments: list[str],
+        verb: str,
+        work: Callable[[], Coroutine[Any, Any, T]],
         limit: float,
-        given: str | None = None,
         slow: Callable[[], Awaitable[None]] | None = None,
-        more: Mapping[str, str] | None = None,
-    ) -> str:
-        async with self._room, told(arguments[0]), AsyncExitStack() as busy:
+    ) -> T:
+        async with self._room, told(verb), AsyncExitStack() as busy:
             await busy.enter_async_context(self._busy)
-            process = await asyncio.create_subprocess_exec(
-                *DIE_WITH_US,
-                "helm",
-                *arguments,
-                env={**environment(self._home), **(more or {})},
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            talking = asyncio.create_task(process.communicate((given or "").encode()))
+            working = asyncio.create_task(work())
             try:
-                await asyncio.wait({talking}, timeout=BUSY_SECONDS)
+                await asyncio.wait({working}, timeout=BUSY_SECONDS)
                 await busy.aclose()
-                if slow and not talking.done():
+                if slow and not working.done():
                     await slow()
                 # Helm keeps to --timeout by itself; ours is for a Helm that does not.
-                out, err = await asyncio.wait_for(talking, limit + 15)
-            except TimeoutError:
-                raise HelmFailed("Timeout", f"helm {arguments[0]} did not end within {limit:g} s") from None
+                await asyncio.wait({working}, timeout=limit + 15)
+                if not working.done():
+                    raise HelmFailed("Timeout", f"helm {verb} did not end within {limit:g} s")
+                return await working
             finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
-        if process.returncode:
-            raise failure(arguments[0], err.decode(errors="replace"))
-        return out.decode()
+                working.cancel()
+                await asyncio.gather(working, return_exceptions=True)
+
+
+async def called(arguments: list[str], given: dict[str, str]) -> str:
+    """What the CLI prints, with this environment and no other."""
+    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        *DIE_WITH_US, "helm", *arguments, env=given, stdin=nothing, stdout=pipe, stderr=pipe
+    )
+    try:
+        out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise failure(arguments[0], err.decode(errors="replace"))
+    return out.decode()
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from shared import capacity, placement, standards
 from shared.checks import problems, refusal
 from shared.cluster import Cluster
 from shared.discovery import served
+from shared.engine import Review
 from shared.errors import ApiError, Invalid, Refused, RetryLater
 from shared.instance import Instance
 from shared.kinds import BUILT_IN, Kinds, Served
@@ -22,7 +23,6 @@ from shared.lifetime import opened
 from shared.manifests import Manifest
 from shared.offering import Offering, Plan, Policies
 from shared.orders import fingerprint
-from shared.postrender import Review
 from shared.problems import Problem
 from shared.releases import Release
 from shared.rendered import Findings, findings

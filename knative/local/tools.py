@@ -76,7 +76,7 @@ MODULES = (
     # Charts read the version as .Capabilities.HelmVersion.
     Module(
         "helm",
-        {"helm": "helm.sh/helm/v4/cmd/helm"},
+        {"helm": "helm.sh/helm/v4/cmd/helm", "chandlery-helm": "./engine"},
         ldflags="-X helm.sh/helm/v4/internal/version.version=v4.2.4",
     ),
 )

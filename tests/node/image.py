@@ -19,13 +19,14 @@ CERTIFICATES, PIP = Path("/etc/ssl/certs"), Path("/etc/pip.conf")
 """Of the machine: it may have authorities, and an index, of its own."""
 
 
-def archives(folder: Path, helm: str) -> list[Path]:
+def archives(folder: Path, programs: list[str]) -> list[Path]:
     """One for each of VERSIONS; a later one differs in its environment only."""
     builder = Builder(folder)
     builder.base()
-    given = REPOSITORY / ".image/helm"
-    given.parent.mkdir(exist_ok=True)
-    shutil.copy(helm, given)
+    given = REPOSITORY / ".image"
+    given.mkdir(exist_ok=True)
+    for program in programs:
+        shutil.copy(program, given)
     secret = [f"--secret=id=pip,src={PIP}"] if PIP.exists() else []
     arguments = [f"--build-arg=BASE={BASE}", "--build-arg=HELM=given", f"--volume={CERTIFICATES}:{CERTIFICATES}:ro"]
     builder.run("build", "--layers=false", *arguments, *secret, f"--tag={NAME}:{VERSIONS[0]}", str(REPOSITORY))

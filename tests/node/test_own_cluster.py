@@ -50,7 +50,7 @@ def own(tmp_path_factory: pytest.TempPathFactory, audit: Path) -> Iterator[Own]:
     flags = (f"--audit-policy-file={policy}", f"--audit-log-path={audit}", "--audit-log-maxsize=1000")
     stack = with_flags(folder / "stack", *flags, kind=Empty)
     try:
-        found = Own(stack, image.archives(folder, build()["helm"]))
+        found = Own(stack, image.archives(folder, [build()[name] for name in ("helm", "chandlery-helm")]))
         said = chandlery(found, "install", found.overlay(folder / "overlay", "1"), f"--timeout={PATIENCE:g}")
         assert "installed" in said
         stack.route()
