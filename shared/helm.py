@@ -32,7 +32,7 @@ from shared.lifetime import opened
 from shared.releases import Release
 from shared.resources import RELEASES_NAMESPACE, SECRETS
 
-RUNS = Gauge("chandlery_helm_runs", "Helm processes at work, or waiting for a hook or a turn at the CPU")
+RUNS = Gauge("chandlery_helm_runs", "Helms at work, or waiting for a hook or a turn at the CPU")
 INPUTS = "chandlery.dev/inputs"
 HOLDER = "chandlery.dev/holder"
 HISTORY_MAX = 5
