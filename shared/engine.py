@@ -2,18 +2,21 @@
 
 Half of what a run of the helm program costs is its start. What is wrong with a chart (templates that never end, memory
 without measure) costs the process that works on it, and nobody else.
+
+What Helm writes to standard error is read by nobody: it may be of another release than the one at hand, with what its
+consumer keeps secret. What is wrong stands in the answer.
 """
 
 import asyncio
 import contextlib
 import json
 import os
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from shared.cluster import yaml_of
 from shared.errors import Refused
 
 Review = Callable[[str], Awaitable[str]]
@@ -21,41 +24,36 @@ Review = Callable[[str], Awaitable[str]]
 
 PROGRAM = "chandlery-helm"
 LIMIT = 8 * 1024 * 1024
-"""Of what is rendered, in bytes."""
+"""Of what is rendered, in characters."""
 LINE_LIMIT = 4 * LIMIT  # as JSON, with what the release says of itself
 KEPT = (os.cpu_count() or 2) + 1
 USES = 200
 LARGEST = 256 * 1024 * 1024
-TAIL = 50
+IDLE_SECONDS = 60.0
+"""A start costs less than the memory of those that nobody needs."""
 
 
 class EngineFailed(Exception):
-    """Helm did not do it; the message is what it said, or its last words."""
+    """Helm did not do it; the message is what it said."""
 
 
 class Engine:
     def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        stdin: asyncio.StreamWriter,
-        stdout: asyncio.StreamReader,
-        stderr: asyncio.StreamReader,
+        self, process: asyncio.subprocess.Process, stdin: asyncio.StreamWriter, stdout: asyncio.StreamReader
     ) -> None:
-        self._process, self._in, self._out, self._err = process, stdin, stdout, stderr
-        self._words: deque[bytes] = deque(maxlen=TAIL)
-        self._listening = asyncio.create_task(self._listen())
-        self._uses = 0
+        self._process, self._in, self._out = process, stdin, stdout
+        self.uses = 0
         self._idle = True
 
     @classmethod
     async def start(cls, command: tuple[str, ...], environment: Mapping[str, str]) -> "Engine":
-        pipe = asyncio.subprocess.PIPE
+        pipe, nobody = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(
-            *command, env=dict(environment), stdin=pipe, stdout=pipe, stderr=pipe, limit=LINE_LIMIT
+            *command, env=dict(environment), stdin=pipe, stdout=pipe, stderr=nobody, limit=LINE_LIMIT
         )
-        if not (process.stdin and process.stdout and process.stderr):
-            raise AssertionError("all three are pipes")
-        return cls(process, process.stdin, process.stdout, process.stderr)
+        if not (process.stdin and process.stdout):
+            raise AssertionError("both are pipes")
+        return cls(process, process.stdin, process.stdout)
 
     @property
     def pid(self) -> int:
@@ -65,11 +63,11 @@ class Engine:
     def fit(self) -> bool:
         """For another release: it has answered, lives, and did not grow too large."""
         alive = self._process.returncode is None
-        return self._idle and alive and self._uses < USES and resident(self.pid) < LARGEST
+        return self._idle and alive and self.uses < USES and resident(self.pid) < LARGEST
 
-    async def ask(self, request: Mapping[str, Any], review: Review) -> dict[str, Any]:
+    async def ask(self, request: dict[str, Any], review: Review) -> dict[str, Any]:
         """What Helm says of the revision it made; raises EngineFailed, or what `review` raised."""
-        self._idle, self._uses, seen = False, self._uses + 1, False
+        self._idle, self.uses, seen = False, self.uses + 1, False
         await self._write(request)
         refusal: Exception | None = None
         while "rendered" in (said := await self._read()):
@@ -93,10 +91,9 @@ class Engine:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
-        await self._listening
 
-    async def _write(self, said: Mapping[str, Any]) -> None:
-        self._in.write(json.dumps(said).encode() + b"\n")
+    async def _write(self, said: dict[str, Any]) -> None:
+        self._in.write(yaml_of(said).encode() + b"\n")  # Helm reads values as YAML
         with contextlib.suppress(ConnectionError):  # it is gone, and why is known when it is listened to
             await self._in.drain()
 
@@ -106,22 +103,18 @@ class Engine:
         except ValueError:
             raise too_large() from None
         if not line:
-            await self._listening
-            raise EngineFailed(b"".join(self._words).decode(errors="replace"))
+            raise EngineFailed(f"Helm ended in the midst of it, {await self._process.wait()}: was it short of memory?")
         said: dict[str, Any] = json.loads(line)
         return said
 
-    async def _listen(self) -> None:
-        while words := await self._err.read(1 << 16):
-            self._words.append(words)
-
 
 class Engines:
-    """Those of this process; as many work as are asked for at once, and a few wait for more."""
+    """Those of this process; as many work as are asked for at once, and a few wait a while for more."""
 
     def __init__(self, command: tuple[str, ...], environment: Mapping[str, str]) -> None:
         self._command, self._environment = command, environment
         self._waiting: list[Engine] = []
+        self._ending: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[Engine]:
@@ -131,13 +124,21 @@ class Engines:
         finally:
             if engine.fit and len(self._waiting) < KEPT:
                 self._waiting.append(engine)
+                asyncio.get_running_loop().call_later(IDLE_SECONDS, self._let_go, engine, engine.uses)
             else:
                 await engine.kill()
 
     async def close(self) -> None:
-        for engine in self._waiting:
-            await engine.kill()
-        self._waiting.clear()
+        while self._waiting:
+            await self._waiting.pop().kill()
+        await asyncio.gather(*self._ending)
+
+    def _let_go(self, engine: Engine, uses: int) -> None:
+        if engine in self._waiting and engine.uses == uses:
+            self._waiting.remove(engine)
+            ending = asyncio.create_task(engine.kill())
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
 
     async def _taken(self) -> Engine:
         while self._waiting:

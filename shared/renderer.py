@@ -6,12 +6,12 @@ Time, memory, CPU and output each have a limit. Memory is RLIMIT_DATA: Go reserv
 
 import asyncio
 import contextlib
-import json
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Self
 
+from shared.cluster import yaml_of
 from shared.helm import DIE_WITH_US, HelmFailed, environment, failure
 from shared.kinds import Served
 from shared.releases import Release
@@ -62,7 +62,7 @@ class Renderer:
         """
         arguments = ["template", release.name, str(chart), "--namespace", release.namespace, "--values", "-"]
         command = ["helm", *arguments, "--include-crds", *capabilities(served or Served())]
-        given = json.dumps(release.values).encode()
+        given = yaml_of(release.values).encode()
         async with self._background if background else self._room:
             return await self._run([*(POLITE if background else ()), *command], given, limit)
 

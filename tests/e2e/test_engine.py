@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -172,6 +173,33 @@ async def test_an_engine_that_dies_takes_nothing_with_it(site: Site) -> None:
     await site.install(home, chart("", config=MADE))
 
 
+async def test_what_was_said_of_one_release_is_not_told_to_the_next(site: Site) -> None:
+    """Helm says on standard error which value it could not merge."""
+    values = {"key": "SECRET-OF-A"}
+    await site.install(await site.home(), chart("key: {of: maps}\n", config=MADE), values=values)
+    before = await site.pid()
+
+    async def review(text: str) -> str:
+        os.kill(before, 9)
+        return text
+
+    with pytest.raises(EngineFailed) as raised:
+        await site.install(await site.home(), chart("", config=MADE), review)
+    assert str(raised.value).startswith("Helm ended in the midst of it")
+    assert "SECRET-OF-A" not in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["\U0001f600", "\x7f\x85\u2028", "a: b # c", "1e3"], ids=ascii)
+async def test_any_text_arrives_as_it_was_given(site: Site, text: str) -> None:
+    home = await site.home()
+    config = MADE + "binaryData: {it: {{ .Values.it | b64enc }}}\n"
+    await site.install(home, chart("", config=config), values={"it": text})
+    (found,) = [
+        each for each in (await site.cluster.list(CONFIG_MAPS, home))["items"] if each["metadata"]["name"] == "made"
+    ]
+    assert b64decode(found["binaryData"]["it"]).decode() == text
+
+
 async def test_an_engine_is_not_kept_for_ever(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "USES", 2)
     home, before = await site.home(), await site.pid()
@@ -179,3 +207,12 @@ async def test_an_engine_is_not_kept_for_ever(site: Site, monkeypatch: pytest.Mo
     assert await site.pid() == before
     await site.install(home, chart("", config=MADE), verb="upgrade")
     assert await site.pid() != before
+
+
+async def test_an_engine_that_nobody_needs_ends(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "IDLE_SECONDS", 0.2)
+    before = await site.pid()
+    async with asyncio.timeout(10):
+        while Path(f"/proc/{before}").exists():  # noqa: ASYNC110, ASYNC240 -- there is nothing else to wait for
+            await asyncio.sleep(0.05)
+    await site.install(await site.home(), chart("", config=MADE))
